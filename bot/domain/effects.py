@@ -1,0 +1,250 @@
+"""Everything that the outside world can be asked to do, as data. A decision returns effects; the worker delivers them.
+
+An effect becomes one outbox row. Its key makes asking twice the same as asking once; its lane is delivered in order, one at a time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Priority(IntEnum):
+    """Who goes first when there is a queue (DESIGN section 4)."""
+
+    PAGE = 0
+    APPROVAL = 1
+    CHANNEL = 2
+    CARD = 3
+    CONTEXT = 4
+    COSMETICS = 5
+
+
+class Effect(BaseModel):
+    """One thing to do, not before `due`.
+
+    `latest_wins`: asking again replaces a pending row and revives a delivered one (a card); otherwise asking again is nothing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    key: str
+    lane: str
+    priority: Priority
+    due: datetime
+    payload: dict[str, Any] = Field(default_factory=dict)
+    latest_wins: bool = False
+
+
+def _in_channel(incident_id: int) -> str:
+    return f"incident:{incident_id}"
+
+
+def open_channel(incident_id: int, now: datetime) -> Effect:
+    return Effect(
+        kind="open_channel",
+        key=f"open_channel:{incident_id}",
+        lane=_in_channel(incident_id),
+        priority=Priority.CHANNEL,
+        due=now,
+        payload={"incident_id": incident_id},
+    )
+
+
+def invite(incident_id: int, people: tuple[str, ...], now: datetime) -> Effect:
+    """Bring people (their names in oncall.yaml, or `slack:U…`) into the channel."""
+    return Effect(
+        kind="invite",
+        key=f"invite:{incident_id}:{','.join(people)}",
+        lane=_in_channel(incident_id),
+        priority=Priority.CHANNEL,
+        due=now,
+        payload={"incident_id": incident_id, "people": list(people)},
+    )
+
+
+def card(incident_id: int, now: datetime) -> Effect:
+    """Post and pin the summary card, or bring it up to date."""
+    return Effect(
+        kind="card",
+        key=f"card:{incident_id}",
+        lane=_in_channel(incident_id),
+        priority=Priority.CARD,
+        due=now,
+        payload={"incident_id": incident_id},
+        latest_wins=True,
+    )
+
+
+def topic(incident_id: int, now: datetime) -> Effect:
+    return Effect(
+        kind="topic",
+        key=f"topic:{incident_id}",
+        lane=_in_channel(incident_id),
+        priority=Priority.COSMETICS,
+        due=now,
+        payload={"incident_id": incident_id},
+        latest_wins=True,
+    )
+
+
+def say(incident_id: int, seq: int, text: str, now: datetime, priority: Priority = Priority.CARD) -> Effect:
+    """A line of text in the incident's channel. `seq` is the timeline entry that it tells of; `text` is plain, not mrkdwn."""
+    return Effect(
+        kind="say",
+        key=f"say:{incident_id}:{seq}",
+        lane=_in_channel(incident_id),
+        priority=priority,
+        due=now,
+        payload={"incident_id": incident_id, "text": text},
+    )
+
+
+def alarm(key: str, text: str, now: datetime, incident_id: int | None = None) -> Effect:
+    """A loud message in the fallback channel: nobody is left to page, or something of the bot's own is broken."""
+    return Effect(
+        kind="alarm",
+        key=f"alarm:{key}",
+        lane=f"alarm:{key}",
+        priority=Priority.PAGE,
+        due=now,
+        payload={"text": text, "incident_id": incident_id},
+    )
+
+
+def escalate(incident_id: int, epoch: int, track: int, step: int, due: datetime) -> Effect:
+    """Look whether somebody has acknowledged; if not, page the level that `step` stands for."""
+    key = f"escalate:{incident_id}:{epoch}:{track}:{step}"
+    return Effect(
+        kind="escalate",
+        key=key,
+        lane=key,
+        priority=Priority.PAGE,
+        due=due,
+        payload={"incident_id": incident_id, "epoch": epoch, "track": track, "step": step},
+    )
+
+
+def page(incident_id: int, epoch: int, track: int, step: int, target: str, now: datetime) -> Effect:
+    """Page one target: a person (`person:ada`) or a channel (`channel:ops`). A lane of its own: no page waits for another."""
+    key = f"page:{incident_id}:{epoch}:{track}:{step}:{target}"
+    return Effect(
+        kind="page",
+        key=key,
+        lane=key,
+        priority=Priority.PAGE,
+        due=now,
+        payload={"incident_id": incident_id, "epoch": epoch, "track": track, "step": step, "target": target},
+    )
+
+
+def gather(incident_id: int, epoch: int, now: datetime) -> Effect:
+    """Collect context. Its own lane: it never holds up the channel."""
+    key = f"gather:{incident_id}:{epoch}"
+    return Effect(
+        kind="gather",
+        key=key,
+        lane=key,
+        priority=Priority.CONTEXT,
+        due=now,
+        payload={"incident_id": incident_id, "epoch": epoch},
+    )
+
+
+def show_context(incident_id: int, epoch: int, now: datetime) -> Effect:
+    return Effect(
+        kind="show_context",
+        key=f"show_context:{incident_id}:{epoch}",
+        lane=_in_channel(incident_id),
+        priority=Priority.CONTEXT,
+        due=now,
+        payload={"incident_id": incident_id, "epoch": epoch},
+        latest_wins=True,
+    )
+
+
+def offer(incident_id: int, epoch: int, now: datetime) -> Effect:
+    """Find the runbooks that match, and start a run (look and plan only) of each."""
+    key = f"offer:{incident_id}:{epoch}"
+    return Effect(
+        kind="offer",
+        key=key,
+        lane=key,
+        priority=Priority.CONTEXT,
+        due=now,
+        payload={"incident_id": incident_id, "epoch": epoch},
+    )
+
+
+def advance_run(run_id: int, due: datetime) -> Effect:
+    """Take a run one move further: look, plan, do, or look again; or let its approval expire."""
+    return Effect(
+        kind="advance_run",
+        key=f"advance_run:{run_id}",
+        lane=f"run:{run_id}",
+        priority=Priority.APPROVAL,
+        due=due,
+        payload={"run_id": run_id},
+        latest_wins=True,
+    )
+
+
+def show_run(incident_id: int, run_id: int, now: datetime) -> Effect:
+    """One message per run, brought up to date in place."""
+    return Effect(
+        kind="show_run",
+        key=f"show_run:{run_id}",
+        lane=_in_channel(incident_id),
+        priority=Priority.APPROVAL,
+        due=now,
+        payload={"incident_id": incident_id, "run_id": run_id},
+        latest_wins=True,
+    )
+
+
+def review(incident_id: int, epoch: int, now: datetime) -> Effect:
+    """Write the post-mortem to its folder, from the timeline."""
+    return Effect(
+        kind="review",
+        key=f"review:{incident_id}:{epoch}",
+        lane=f"review:{incident_id}",
+        priority=Priority.COSMETICS,
+        due=now,
+        payload={"incident_id": incident_id, "epoch": epoch},
+        latest_wins=True,
+    )
+
+
+def share_review(incident_id: int, epoch: int, now: datetime) -> Effect:
+    """Upload the written post-mortem to the channel."""
+    return Effect(
+        kind="share_review",
+        key=f"share_review:{incident_id}:{epoch}",
+        lane=_in_channel(incident_id),
+        priority=Priority.COSMETICS,
+        due=now,
+        payload={"incident_id": incident_id, "epoch": epoch},
+    )
+
+
+KINDS = (
+    "page",
+    "escalate",
+    "alarm",
+    "open_channel",
+    "invite",
+    "card",
+    "topic",
+    "say",
+    "gather",
+    "show_context",
+    "offer",
+    "advance_run",
+    "show_run",
+    "review",
+    "share_review",
+)

@@ -1,0 +1,101 @@
+"""Who is paged next, and when: pure decisions over the policy as it was when the incident began.
+
+An escalation is a timer in the outbox. When it comes due it reads the incident and decides: paging goes on, level by level and round by round,
+until someone acknowledges; when nobody is left it says so loudly (P3).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+from bot.domain.people import Directory
+
+
+class Level(BaseModel):
+    """One step of a policy: everybody in `targets` is paged, then `timeout` to acknowledge before the next level."""
+
+    model_config = ConfigDict(frozen=True)
+
+    targets: tuple[str, ...]
+    timeout: timedelta = timedelta(minutes=5)
+
+
+class Policy(BaseModel):
+    """An escalation policy: its levels in order, all of them gone through `repeat` more times after the first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    levels: tuple[Level, ...]
+    repeat: int = 0
+
+
+class Track(BaseModel):
+    """One policy being worked through for one incident. `step` counts levels over all rounds; the next timer carries it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    policy: Policy
+    step: int = 0
+    exhausted: bool = False
+
+    @property
+    def steps(self) -> int:
+        return len(self.policy.levels) * (self.policy.repeat + 1)
+
+
+class Paging(BaseModel):
+    """What a due timer decided: whom to page now, whom it could not page and why, and when to look again (None: nobody is left)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    track: Track
+    targets: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    level: int = 0
+    round: int = 0
+    next_due: datetime | None = None
+
+
+def next_paging(track: Track, directory: Directory, now: datetime) -> Paging:
+    """The next level that has somebody to page; levels with nobody are skipped at once, with the reason."""
+    skipped: list[str] = []
+    step = track.step
+    while step < track.steps:
+        rounds, index = divmod(step, len(track.policy.levels))
+        level = track.policy.levels[index]
+        targets, reasons = _reachable(level, directory, now)
+        skipped += [f"level {index + 1}: {reason}" for reason in reasons]
+        step += 1
+        if targets:
+            moved = track.model_copy(update={"step": step})
+            return Paging(
+                track=moved,
+                targets=targets,
+                skipped=tuple(skipped),
+                level=index + 1,
+                round=rounds + 1,
+                next_due=now + level.timeout,
+            )
+    moved = track.model_copy(update={"step": step, "exhausted": True})
+    return Paging(track=moved, skipped=tuple(skipped))
+
+
+def _reachable(level: Level, directory: Directory, now: datetime) -> tuple[tuple[str, ...], list[str]]:
+    targets: list[str] = []
+    reasons: list[str] = []
+    for wanted in level.targets:
+        target = directory.resolve(wanted, now)
+        if target is None:
+            reasons.append(f"{wanted} has nobody on call")
+            continue
+        person = directory.people.get(target.removeprefix("person:"))
+        if target.startswith("person:") and (person is None or not person.slack):
+            reasons.append(f"{target} has no way to be paged")
+        elif target not in targets:
+            targets.append(target)
+    if not level.targets:
+        reasons.append("nobody is on it")
+    return tuple(targets), reasons

@@ -1,0 +1,63 @@
+"""Label matchers with Alertmanager's syntax and semantics. Used by routes, runbooks and (later) silences.
+
+Source: https://prometheus.io/docs/alerting/latest/configuration/#matcher . A regular expression is anchored at both ends;
+a missing label equals the empty string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+_MATCHER = re.compile(
+    r"""\s*(?P<name>"(?:[^"\\]|\\.)+"|[^\s"=!~{},]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|[^"]*?)\s*\Z""",
+    re.S,
+)
+_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on one label: `op` is one of `=`, `!=`, `=~`, `!~`."""
+
+    name: str
+    op: str
+    value: str
+    _regex: re.Pattern[str] | None = field(default=None, compare=False, repr=False)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        have = labels.get(self.name, "")
+        if self._regex is None:
+            return (have == self.value) == (self.op == "=")
+        return (self._regex.fullmatch(have) is not None) == (self.op == "=~")
+
+    def __str__(self) -> str:
+        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'{self.name}{self.op}"{escaped}"'
+
+
+@lru_cache(maxsize=4096)
+def matcher(text: str) -> Matcher:
+    """Parse `name="value"`, `name!="value"`, `name=~"regex"` or `name!~"regex"` (quotes may be left out). Raises ValueError."""
+    found = _MATCHER.match(text)
+    if found is None:
+        raise ValueError(f'not a matcher: {text!r}; write it like severity="critical" or service=~"cart|checkout"')
+    name, op, value = _unquoted(found["name"]), found["op"], _unquoted(found["value"])
+    if op in ("=", "!="):
+        return Matcher(name, op, value)
+    try:
+        return Matcher(name, op, value, re.compile(value, re.S))
+    except re.error as error:
+        raise ValueError(f"not a regular expression in {text!r}: {error}") from error
+
+
+def _unquoted(text: str) -> str:
+    if len(text) < 2 or not text.startswith('"'):
+        return text
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), text[1:-1], flags=re.S)
+
+
+def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
+    return all(one.matches(labels) for one in matchers)

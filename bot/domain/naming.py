@@ -1,0 +1,44 @@
+"""Names that people see: channel names within Slack's rules, titles, and lists in English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from bot.domain.alert import Alert
+
+CHANNEL_NAME_LIMIT = 80
+TITLE_LIMIT = 150
+
+
+def channel_name(incident_id: int, service: str, name: str) -> str:
+    """`inc-1-checkout-high-error-rate`: lower case, letters, digits and hyphens, at most 80 characters (Slack's rule)."""
+    words = [slug(service), slug(_spaced(name))]
+    readable = "-".join(word for word in words if word)
+    return f"inc-{incident_id}-{readable}"[:CHANNEL_NAME_LIMIT].rstrip("-")
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def human_title(alert: Alert) -> str:
+    """`checkout: High error rate`: the service and the alert's name in words, on one line."""
+    words = _spaced(alert.name)
+    readable = words[:1].upper() + words[1:].lower() if words == words.title() else words
+    title = f"{alert.service}: {readable}" if alert.service else readable
+    return clipped(" ".join(title.split()), TITLE_LIMIT)
+
+
+def clipped(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def english_list(items: Iterable[str]) -> str:
+    *rest, last = list(items) or ["nobody"]
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _spaced(name: str) -> str:
+    """`HighErrorRate` to `High Error Rate`; `KubePodOOMKilled` to `Kube Pod OOM Killed`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)

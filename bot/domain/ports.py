@@ -1,0 +1,288 @@
+"""What flow needs from outside, as Protocols: the store, the room in Slack, actions, gatherers, templates. `app` connects them; tests fake them.
+
+Rules for every implementation: raise `TryLater` for what may work later (`uncertain=True` when the act may have happened), `GaveUp` or `BadInput`
+for what never will; never swallow, never retry (only the worker does), always bound the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from bot.domain.alert import Alert, AlertState, Received
+from bot.domain.context import Context, Finding
+from bot.domain.effects import Effect
+from bot.domain.incident import Change, Incident
+from bot.domain.people import Person
+from bot.domain.plan import Plan, Target
+from bot.domain.run import Run
+from bot.domain.timeline import Entry
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+
+
+# ------------------------------------------------------------------------------------------------ the store
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An outbox row that this worker holds the lease of.
+
+    `attempts` counts from 1; `again` says that an earlier attempt may have taken effect (crash, lost lease, uncertain failure): look before acting.
+    """
+
+    id: int
+    effect: Effect
+    attempts: int
+    again: bool
+    asked_at: datetime
+    generation: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a delivery: `done`; `later` (due again at `due`, with `error`); `dead` (never again; `error` says why).
+
+    `unsure` (with `later`): the attempt may have taken effect.
+    """
+
+    outcome: Literal["done", "later", "dead"]
+    due: datetime | None = None
+    error: str = ""
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Undelivered outbox rows of one kind: due ones, all pending ones, dead ones, and when the oldest due one came due."""
+
+    kind: str
+    due: int
+    pending: int
+    dead: int
+    oldest_due: datetime | None
+
+
+class Tx(Protocol):
+    """One transaction. Everything written through it is committed together, or nothing is."""
+
+    async def lock(self, name: str) -> None:
+        """Wait for whoever else holds this name, on any replica; held until the commit."""
+
+    async def next_id(self, counter: str) -> int:
+        """1, 2, 3, … per counter (`incident`, `run`); no number is given twice."""
+
+    async def once(self, key: str, until: datetime, now: datetime) -> bool:
+        """True the first time this key is seen, False until `until` has passed (replayed signatures, repeated clicks)."""
+
+    # alerts
+    async def alert_states(self, keys: Collection[str]) -> dict[str, AlertState]: ...
+    async def save_alerts(self, states: Collection[AlertState], log: Collection[Received]) -> None:
+        """Insert or replace the states by alert key, and append to the log."""
+
+    async def alerts_of(self, incident_id: int, limit: int = 20) -> tuple[AlertState, ...]:
+        """The alerts of an incident, firing ones first, then the most recent."""
+
+    async def alert_log(self, alert_key: str, limit: int = 50) -> tuple[Received, ...]:
+        """The newest log lines of one alert, newest first."""
+
+    # incidents and their timelines
+    async def incident(self, incident_id: int) -> Incident | None:
+        """One incident, locked until the commit."""
+
+    async def incidents(self, ids: Collection[int]) -> dict[int, Incident]:
+        """Several incidents by id, locked until the commit."""
+
+    async def incidents_of_groups(self, group_keys: Collection[str]) -> dict[str, Incident]:
+        """Per group key its newest incident that is not closed (open, or resolved and perhaps to be reopened), locked."""
+
+    async def incident_of_channel(self, channel_id: str) -> Incident | None: ...
+    async def list_incidents(self, *, only_open: bool, limit: int = 50) -> tuple[Incident, ...]:
+        """The newest first."""
+
+    async def resolved_before(self, at: datetime, limit: int = 100) -> tuple[Incident, ...]:
+        """Incidents that are resolved since before `at` and not yet closed."""
+
+    async def save(self, *changes: Change) -> None:
+        """Incident state, timeline entries and outbox rows. Entries come numbered and hashed; a number that exists already is a conflict."""
+
+    async def ask(self, effects: Iterable[Effect]) -> None:
+        """Outbox rows alone."""
+
+    async def timeline(self, incident_id: int) -> tuple[Entry, ...]: ...
+
+    # runs
+    async def run(self, run_id: int) -> Run | None:
+        """One run, locked until the commit."""
+
+    async def runs_of(self, incident_id: int) -> tuple[Run, ...]: ...
+    async def save_run(self, run: Run) -> None:
+        """Insert or replace; steps and approvals are kept in their own tables as well."""
+
+    # context and post-mortems
+    async def context(self, incident_id: int, epoch: int) -> Context | None: ...
+    async def save_context(self, context: Context) -> None: ...
+    async def postmortem(self, incident_id: int) -> str | None: ...
+    async def save_postmortem(self, incident_id: int, text: str, at: datetime) -> None: ...
+
+    # outbox
+    async def settle(self, delivery: Delivery, settled: Settled, now: datetime) -> bool:
+        """Record what became of a delivery. False (and nothing written) when its lease is no longer ours: then roll back what came with it.
+
+        A `latest_wins` row that was asked for again meanwhile becomes pending at once instead of done.
+        """
+
+    async def dead(self, limit: int = 50) -> tuple[tuple[Effect, str], ...]:
+        """Dead rows with their last error, newest first."""
+
+
+class LostLease(Exception):
+    """Raised inside a transaction to roll it back: another worker has taken the delivery over."""
+
+
+class Store(Protocol):
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in a transaction and commit. `work` may be run again from the start (conflict, deadlock, or a neighbour that failed in
+        the same group commit): it must not do anything outside its Tx."""
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` over a consistent view; nothing is written and nothing is locked."""
+
+    async def claim(self, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+        """Lease due rows, the most urgent first, at most one per lane: the first of its lane by (priority, age). A lane whose head is leased, due
+        or being retried gives nothing else."""
+
+    async def renew(self, deliveries: Sequence[Delivery], lease_until: datetime) -> set[int]:
+        """Extend the leases that are still ours; the ids of those."""
+
+    async def release(self, owner: str, now: datetime) -> int:
+        """Give back all leases of this owner at once (graceful stop)."""
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When the earliest pending row comes due that is not leased."""
+
+    async def backlog(self, now: datetime) -> tuple[Backlog, ...]: ...
+    async def prune(self, before: datetime, limit: int = 1000) -> int:
+        """Delete delivered rows, expired once-keys and the like that are older than `before`."""
+
+    async def wait_for_work(self, seconds: float) -> None:
+        """Return when effects may have come due through a commit here or on another replica, or after that many seconds."""
+
+    async def check(self) -> None:
+        """Raise TryLater when the database does not answer (readiness)."""
+
+    async def close(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------------------ what people see
+
+
+class Room(Protocol):
+    """What the bot does in Slack. Every act carries a key: with `again` it looks whether that act has happened before it acts.
+
+    An incident whose `channel_id` is empty has no channel (yet): say, card and the like then go to the fallback channel.
+    """
+
+    async def open_channel(self, incident: Incident, again: bool) -> tuple[str, str]:
+        """(channel id, name); finds its own channel again by name and purpose; a name that somebody else took gets a suffix."""
+
+    async def invite(self, incident: Incident, people: Sequence[str]) -> list[str]:
+        """Invite by person key or `slack:U…`; returns the reasons for those who could not be invited."""
+
+    async def topic(self, incident: Incident) -> None: ...
+    async def card(self, incident: Incident, alerts: Sequence[AlertState], runs: Sequence[Run], again: bool) -> str:
+        """Post and pin the card, or update it (`incident.card_ts`); the message's ts."""
+
+    async def say(self, incident: Incident, text: str, key: str, again: bool) -> str: ...
+    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool) -> str:
+        """Page `person:ada` by direct message or `channel:ops` by a message there; the message's ts."""
+
+    async def alarm(self, text: str, key: str, again: bool) -> str:
+        """A message in the fallback channel."""
+
+    async def show_context(self, incident: Incident, context: Context, again: bool) -> str:
+        """Post or update (`context.message_ts`) what was found; pictures are uploaded beside it once."""
+
+    async def show_run(self, incident: Incident, run: Run, again: bool) -> str:
+        """Post or update (`run.message_ts`) the one message of a run: plan as a diff, buttons while it waits, state of every step."""
+
+    async def share_postmortem(self, incident: Incident, text: str, key: str, again: bool) -> None:
+        """Upload the Markdown file to the channel."""
+
+
+# ------------------------------------------------------------------------------------------------ plugins
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAlerts:
+    """The alerts of one delivery, in order; `bad` has (index, reason) for each alert that had to be left out."""
+
+    alerts: tuple[Alert, ...]
+    bad: tuple[tuple[int, str], ...] = ()
+
+
+class Parse(Protocol):
+    """A webhook format: `parse` of a module in plugins/sources. Pure; raises BadInput only, with the path to the bad field."""
+
+    def __call__(self, body: bytes, source: str, params: Any, now: datetime) -> ParsedAlerts: ...
+
+
+class Action(Protocol):
+    """Something a runbook step can do: look -> plan -> do -> look again. `Params` is its validated model.
+
+    `writes`: it may change something. `observable`: after `do`, look and plan must come out empty. `repeatable`: `do` may be called again
+    with the same key and plan when it is unknown whether it took effect.
+    """
+
+    Params: type[BaseModel]
+    writes: bool
+    observable: bool
+
+    def repeatable(self, params: Any) -> bool: ...
+    def target(self, params: Any) -> Target: ...
+    async def look(self, params: Any) -> dict[str, Any]:
+        """The live state as JSON values; no secrets."""
+
+    def plan(self, state: Mapping[str, Any], params: Any) -> Plan:
+        """Pure. What must change; an empty plan means that all is as desired."""
+
+    async def do(self, plan: Plan, params: Any, key: str) -> dict[str, Any]:
+        """Make the planned changes, only if the world is still as planned upon; the result as JSON values (what an undo needs, too)."""
+
+    def verify(self, state: Mapping[str, Any], params: Any) -> str | None:
+        """Pure. None when what the step wants holds in this state; else what is still missing, in words."""
+
+
+class Gatherer(Protocol):
+    """Finds facts about an incident. `gather` gets the incident and its alerts; it raises when it cannot, and the caller says so."""
+
+    title: str
+    deadline: float
+
+    async def gather(self, incident: Incident, alerts: Sequence[AlertState], now: datetime) -> list[Finding]: ...
+
+
+class Templates(Protocol):
+    def value(self, template: Any, facts: Mapping[str, Any]) -> Any:
+        """A step's parameter: text is rendered as a bounded, sandboxed Jinja2 template, other values go through. BadInput names the key."""
+
+    def postmortem(self, facts: Mapping[str, Any]) -> str: ...
+
+
+class Documents(Protocol):
+    async def write(self, name: str, text: str) -> str:
+        """Write a file whole or not at all; its path."""
+
+
+class Redact(Protocol):
+    def __call__(self, text: str) -> str:
+        """The text with every secret replaced by a mark that names its kind."""
+
+
+People = Mapping[str, Person]
