@@ -10,6 +10,10 @@ class BadInput(Exception):
     """Somebody's input is wrong and stays wrong: a payload, a file, a command, a refused click. The text says where, what and what instead."""
 
 
+class Drifted(BadInput):
+    """The world is not as it was planned upon: nothing was done; look and plan again."""
+
+
 class TryLater(Exception):
     """Something else is not available now. `delay` is in seconds (None: the worker's own backoff).
 

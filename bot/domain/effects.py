@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Priority(IntEnum):
-    """Who goes first when there is a queue (DESIGN section 4)."""
+    """Who goes first when there is a queue. An approval is shown in its incident's channel, so the channel comes before it."""
 
     PAGE = 0
-    APPROVAL = 1
-    CHANNEL = 2
+    CHANNEL = 1
+    APPROVAL = 2
     CARD = 3
     CONTEXT = 4
     COSMETICS = 5
@@ -126,6 +126,7 @@ def escalate(incident_id: int, epoch: int, track: int, step: int, due: datetime)
         priority=Priority.PAGE,
         due=due,
         payload={"incident_id": incident_id, "epoch": epoch, "track": track, "step": step},
+        latest_wins=True,  # a failed page asks for it again, earlier; a step that is over does nothing
     )
 
 

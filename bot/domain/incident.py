@@ -34,7 +34,7 @@ OPEN = (State.TRIGGERED, State.ACKNOWLEDGED, State.MITIGATED)
 
 
 class Incident(BaseModel):
-    """One problem. `firing` and `alerts` count alert keys; `epoch` counts how often it was opened, so that reopening pages anew."""
+    """One problem. `firing` and `alerts` count alert keys; `epoch` counts how often paging has begun: opened, reopened, escalated by hand."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -284,7 +284,7 @@ def acknowledged(incident: Incident, actor: Actor, now: datetime) -> Change:
         now,
         actor=actor.name,
         state=State.ACKNOWLEDGED,
-        acknowledged_at=now,
+        acknowledged_at=incident.acknowledged_at or now,
         acknowledged_by=actor.name,
     )
     return _refreshed(change, now).ask(effects.invite(incident.id, (actor.id,), now))
@@ -369,6 +369,32 @@ def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime
     return change.ask(*asked, effects.escalate(incident.id, incident.epoch, index, step, paging.next_due))
 
 
+def escalated_by_hand(incident: Incident, actor: Actor, now: datetime) -> Change:
+    """Somebody asks for more people: every track goes on to its next level at once, from the start when it was exhausted."""
+    if not incident.is_open or not incident.tracks:
+        return Change(incident)
+    tracks = tuple(
+        Track(policy=track.policy) if track.exhausted or track.step >= track.steps else track
+        for track in incident.tracks
+    )
+    change = entered(
+        incident,
+        "escalated",
+        f"{actor.name} escalated {incident.ref}",
+        now,
+        actor=actor.name,
+        tracks=tracks,
+        state=State.TRIGGERED,
+        acknowledged_by="",
+        epoch=incident.epoch + 1,
+    )
+    asked = [
+        effects.escalate(incident.id, incident.epoch + 1, number, track.step, now)
+        for number, track in enumerate(tracks)
+    ]
+    return _refreshed(change, now).ask(*asked)
+
+
 def _warned(incident: Incident, text: str, now: datetime) -> Change:
     change = entered(incident, "warning", text, now)
     return change.ask(effects.say(incident.id, change.entries[-1].seq, text, now))
@@ -379,10 +405,34 @@ def warned(incident: Incident, text: str, now: datetime) -> Change:
     return _warned(incident, text, now)
 
 
+def page_sent(incident: Incident, name: str, now: datetime) -> Change:
+    """A page has left: Slack has it."""
+    return entered(incident, "page_sent", f"{name} was paged through Slack", now, data={"to": name})
+
+
+def channel_opened(incident: Incident, channel_id: str, name: str, now: datetime) -> Change:
+    return entered(incident, "channel", f"Channel #{name} opened", now, channel_id=channel_id, channel_name=name)
+
+
+def context_gathered(incident: Incident, findings: list[dict[str, Any]], now: datetime) -> Change:
+    """`findings` as JSON values without pictures: what the post-mortem shows."""
+    found = sum(1 for finding in findings if not finding.get("missing"))
+    missing = len(findings) - found
+    text = f"Context gathered: {found} found" + (f", {missing} not" if missing else "")
+    return entered(incident, "context", text, now, data={"findings": findings})
+
+
+def postmortem_written(incident: Incident, path: str, now: datetime) -> Change:
+    change = entered(
+        incident, "postmortem", f"Post-mortem written: {path}", now, data={"path": path}, postmortem_path=path
+    )
+    return change.ask(effects.share_review(incident.id, incident.epoch, now), effects.card(incident.id, now))
+
+
 def _exhausted(incident: Incident, policy: str, now: datetime) -> Change:
     text = f"NOBODY ACKNOWLEDGED {incident.ref}: everyone on policy {policy} has been paged and nobody is left to page"
     change = entered(incident, "exhausted", text, now, data={"policy": policy})
-    said = effects.say(incident.id, change.entries[-1].seq, text, now, Priority.PAGE)
+    said = effects.say(incident.id, change.entries[-1].seq, text, now, Priority.CHANNEL)
     key = f"exhausted:{incident.id}:{incident.epoch}:{policy}"
     return change.ask(said, effects.alarm(key, f"{text}. {incident.title}", now, incident.id))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 
@@ -37,6 +38,12 @@ def clipped(text: str, limit: int) -> str:
 def english_list(items: Iterable[str]) -> str:
     *rest, last = list(items) or ["nobody"]
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def nearest(wrong: str, valid: Iterable[str]) -> str:
+    """`; did you mean "x"?` for the valid name that is most like the wrong one; empty when none is like it."""
+    found = difflib.get_close_matches(wrong, list(valid), n=1)
+    return f'; did you mean "{found[0]}"?' if found else ""
 
 
 def _spaced(name: str) -> str:

@@ -1,0 +1,1 @@
+"""What the program does, one use case a function: read, decide (domain), save. Knows the outside only through domain/ports.py."""

@@ -1,0 +1,111 @@
+"""The effects that show in an incident's channel: open, invite, card, topic, say, alarm. Called by the worker, one row at a time.
+
+A handler acts first (through the Room) and returns what to record; the worker commits the record together with the row's settling,
+so an act and its trace are never apart by more than one crash, and after a crash `again` makes the Room look before it acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.domain import incident as incidents
+from bot.domain.incident import Change, Incident
+from bot.domain.ports import Clock, Delivery, Room, Store, Tx
+from bot.errors import GaveUp
+
+Record = Callable[[Tx], Awaitable[None]]
+Handler = Callable[[Delivery], Awaitable[Record | None]]
+
+
+def payload(delivery: Delivery) -> Mapping[str, Any]:
+    return delivery.effect.payload
+
+
+async def incident_of(store: Store, delivery: Delivery) -> Incident:
+    """The incident that a delivery is about, as it is now."""
+    incident = await store.read(lambda tx: tx.incident(payload(delivery)["incident_id"]))
+    if incident is None:
+        raise GaveUp(f"incident {payload(delivery)['incident_id']} does not exist")
+    return incident
+
+
+def recording(incident_id: int, decide: Callable[[Incident], Change]) -> Record:
+    """A record that applies a decision to the incident as it is at the commit; nothing is saved when it decides nothing."""
+
+    async def record(tx: Tx) -> None:
+        incident = await tx.incident(incident_id)
+        if incident is None:
+            raise GaveUp(f"incident {incident_id} does not exist")
+        change = decide(incident)
+        if change.entries or change.effects or change.incident != incident:
+            await tx.save(change)
+
+    return record
+
+
+class ChannelEffects:
+    """Handlers for what is seen in the incident's channel."""
+
+    def __init__(self, store: Store, room: Room, clock: Clock) -> None:
+        self._store = store
+        self._room = room
+        self._clock = clock
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "open_channel": self.open_channel,
+            "invite": self.invite,
+            "card": self.card,
+            "topic": self.topic,
+            "say": self.say,
+            "alarm": self.alarm,
+        }
+
+    async def open_channel(self, delivery: Delivery) -> Record | None:
+        incident = await incident_of(self._store, delivery)
+        if incident.channel_id:
+            return None
+        channel_id, name = await self._room.open_channel(incident, delivery.again)
+        now = self._clock()
+        return recording(incident.id, lambda current: _with_channel(current, channel_id, name, now))
+
+    async def invite(self, delivery: Delivery) -> Record | None:
+        incident = await incident_of(self._store, delivery)
+        if not incident.channel_id:
+            return None
+        reasons = await self._room.invite(incident, payload(delivery)["people"])
+        if not reasons:
+            return None
+        text = "Could not invite " + "; ".join(reasons)
+        now = self._clock()
+        return recording(incident.id, lambda current: incidents.warned(current, text, now))
+
+    async def card(self, delivery: Delivery) -> Record | None:
+        incident = await incident_of(self._store, delivery)
+        alerts = await self._store.read(lambda tx: tx.alerts_of(incident.id))
+        runs = await self._store.read(lambda tx: tx.runs_of(incident.id))
+        ts = await self._room.card(incident, alerts, runs, delivery.again)
+        if ts == incident.card_ts:
+            return None
+        return recording(incident.id, lambda current: Change(current.model_copy(update={"card_ts": ts})))
+
+    async def topic(self, delivery: Delivery) -> Record | None:
+        incident = await incident_of(self._store, delivery)
+        if incident.channel_id:
+            await self._room.topic(incident)
+        return None
+
+    async def say(self, delivery: Delivery) -> Record | None:
+        incident = await incident_of(self._store, delivery)
+        await self._room.say(incident, payload(delivery)["text"], delivery.effect.key, delivery.again)
+        return None
+
+    async def alarm(self, delivery: Delivery) -> Record | None:
+        await self._room.alarm(payload(delivery)["text"], delivery.effect.key, delivery.again)
+        return None
+
+
+def _with_channel(incident: Incident, channel_id: str, name: str, now: datetime) -> Change:
+    return Change(incident) if incident.channel_id else incidents.channel_opened(incident, channel_id, name, now)

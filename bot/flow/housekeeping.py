@@ -1,0 +1,53 @@
+"""What nobody asks for but time: resolved incidents are closed, old delivered rows are pruned, dead rows are reported."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot.domain import effects
+from bot.domain import incident as incidents
+from bot.domain.effects import Effect
+from bot.domain.people import TOCSIN
+from bot.domain.ports import Clock, Store, Tx
+from bot.domain.rules import CurrentRules
+from bot.flow.escalation import page_failed
+
+KEEP = timedelta(days=7)
+
+
+class Housekeeping:
+    """`tidy` is called every minute; `row_died` by the worker, in the transaction that settles a dead row."""
+
+    def __init__(self, store: Store, clock: Clock, rules: CurrentRules) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+
+    async def tidy(self) -> None:
+        now = self._clock()
+        await self._store.write(lambda tx: _close_old(tx, now))
+        while await self._store.prune(now - KEEP) > 0:
+            pass
+
+    async def row_died(self, tx: Tx, effect: Effect, error: str, now: datetime) -> None:
+        """A failed page goes on to the next person; everything else that died is said in the incident and in the fallback channel."""
+        if effect.kind == "page":
+            await page_failed(tx, effect, error, self._rules(), now)
+            return
+        if effect.kind == "alarm":
+            return
+        number = effect.payload.get("incident_id")
+        incident = await tx.incident(number) if isinstance(number, int) else None
+        where = f" for {incident.ref}" if incident else ""
+        text = f"Tocsin could not do this{where}: {effect.kind.replace('_', ' ')}: {error}"
+        await tx.ask([effects.alarm(f"dead:{effect.key}", text, now, incident.id if incident else None)])
+        if incident is not None:
+            await tx.save(incidents.entered(incident, "warning", text, now))
+
+
+async def _close_old(tx: Tx, now: datetime) -> None:
+    for incident in await tx.resolved_before(now - timedelta(seconds=1)):
+        if incident.resolved_at is not None and not incident.reopens(now):
+            current = await tx.incident(incident.id)
+            if current is not None:
+                await tx.save(incidents.closed(current, TOCSIN, now))

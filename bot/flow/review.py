@@ -1,0 +1,86 @@
+"""The post-mortem: when an incident resolves it is written from the timeline, kept in the store and in a folder, and shared in the channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from bot.domain import incident as incidents
+from bot.domain import run as runs
+from bot.domain.incident import Incident
+from bot.domain.ports import Clock, Delivery, Documents, Room, Store, Templates, Tx
+from bot.domain.review import facts
+from bot.domain.run import RunState
+from bot.errors import GaveUp, TryLater
+from bot.flow.delivery import Handler, Record, incident_of, payload
+from bot.flow.incidents import known
+from bot.flow.runbooks import told
+
+WAIT_FOR_RUNS = timedelta(minutes=10)
+
+
+class Review:
+    """Handlers for `review` and `share_review`, and the draft that commands ask for."""
+
+    def __init__(self, store: Store, room: Room, clock: Clock, templates: Templates, documents: Documents) -> None:
+        self._store = store
+        self._room = room
+        self._clock = clock
+        self._templates = templates
+        self._documents = documents
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"review": self.review, "share_review": self.share_review}
+
+    async def draft(self, incident_id: int) -> tuple[str, str]:
+        """Write the post-mortem as the timeline stands now: (path, Markdown). Raises BadInput for an unknown incident."""
+        incident, text = await self._rendered(incident_id)
+        path = await self._documents.write(f"{incident.ref}.md", text)
+        await self._store.write(lambda tx: tx.save_postmortem(incident_id, text, self._clock()))
+        return path, text
+
+    async def review(self, delivery: Delivery) -> Record | None:
+        """Not before its runs have ended: what they verified belongs into it. A run that still waits for a click is over with the incident."""
+        incident = await incident_of(self._store, delivery)
+        now = self._clock()
+        if incident.is_open or incident.resolved_at is None:
+            return None
+        going = [run for run in await self._store.read(lambda tx: tx.runs_of(incident.id)) if not run.ended]
+        if any(run.state is not RunState.WAITING for run in going) and now - incident.resolved_at < WAIT_FOR_RUNS:
+            raise TryLater(f"waiting for {going[0].ref} to end", delay=1)
+        if going:
+            await self._store.write(lambda tx: self._end_waiting_runs(tx, incident.id))
+        path, _ = await self.draft(incident.id)
+
+        async def record(tx: Tx) -> None:
+            current = await tx.incident(incident.id)
+            if current is not None:
+                await tx.save(incidents.postmortem_written(current, path, now))
+
+        return record
+
+    async def _end_waiting_runs(self, tx: Tx, incident_id: int) -> None:
+        now = self._clock()
+        incident = await known(tx, incident_id)
+        for run in await tx.runs_of(incident_id):
+            if run.ended:
+                continue
+            message = "the incident resolved before anybody approved it; nothing was done"
+            after = runs.ended(run, RunState.EXPIRED, message, now)
+            text = f"{run.ref} ({run.runbook.title}) ended: {message}"
+            incident = await told(tx, incident, after, "run_ended", text, now)
+
+    async def share_review(self, delivery: Delivery) -> Record | None:
+        incident = await incident_of(self._store, delivery)
+        text = await self._store.read(lambda tx: tx.postmortem(payload(delivery)["incident_id"]))
+        if text is None:
+            raise GaveUp(f"the post-mortem of {incident.ref} is not in the store")
+        await self._room.share_postmortem(incident, text, delivery.effect.key, delivery.again)
+        return None
+
+    async def _rendered(self, incident_id: int) -> tuple[Incident, str]:
+        async def work(tx: Tx) -> tuple[Incident, str]:
+            incident = await known(tx, incident_id)
+            return incident, self._templates.postmortem(facts(incident, await tx.timeline(incident_id)))
+
+        return await self._store.read(work)
