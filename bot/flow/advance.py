@@ -14,10 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot.domain import effects
-from bot.domain import incident as incidents
+from bot.domain import effects, lifecycle
 from bot.domain import run as runs
-from bot.domain.incident import Incident
+from bot.domain.incident import Incident, warned
 from bot.domain.people import TOCSIN
 from bot.domain.plan import Plan
 from bot.domain.ports import Action, Clock, Delivery, Store, Templates, Tx
@@ -272,9 +271,9 @@ class Advance:
                 and any(step.changed for step in after.steps)
             ):
                 await tx.save(
-                    incidents.mitigated(incident, TOCSIN, f"{after.ref} verified: {after.runbook.title}", now)
+                    lifecycle.mitigated(incident, TOCSIN, f"{after.ref} verified: {after.runbook.title}", now)
                 )
             elif after.state in (RunState.FAILED, RunState.UNSURE):
-                await tx.save(incidents.warned(incident, move.text, now))
+                await tx.save(warned(incident, move.text, now))
 
         return record

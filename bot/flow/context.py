@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bot.domain import effects
-from bot.domain import incident as incidents
+from bot.domain import effects, lifecycle
 from bot.domain.alert import AlertState
 from bot.domain.context import Context, Finding
 from bot.domain.incident import Incident
@@ -51,7 +50,7 @@ class ContextEffects:
             if current is None or await tx.context(incident.id, epoch) is not None:
                 return
             await tx.save_context(context)
-            change = incidents.context_gathered(current, _described(findings), context.gathered_at)
+            change = lifecycle.context_gathered(current, _described(findings), context.gathered_at)
             await tx.save(change.ask(effects.show_context(incident.id, epoch, context.gathered_at)))
 
         return record

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain import incident as incidents
-from bot.domain.incident import Change, Incident
+from bot.domain import lifecycle
+from bot.domain.incident import Change, Incident, warned
 from bot.domain.ports import Clock, Delivery, Room, Store, Tx
 from bot.errors import GaveUp
 
@@ -80,7 +80,7 @@ class ChannelEffects:
             return None
         text = "Could not invite " + "; ".join(reasons)
         now = self._clock()
-        return recording(incident.id, lambda current: incidents.warned(current, text, now))
+        return recording(incident.id, lambda current: warned(current, text, now))
 
     async def card(self, delivery: Delivery) -> Record | None:
         incident = await incident_of(self._store, delivery)
@@ -108,4 +108,4 @@ class ChannelEffects:
 
 
 def _with_channel(incident: Incident, channel_id: str, name: str, now: datetime) -> Change:
-    return Change(incident) if incident.channel_id else incidents.channel_opened(incident, channel_id, name, now)
+    return Change(incident) if incident.channel_id else lifecycle.channel_opened(incident, channel_id, name, now)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from bot.domain import effects
-from bot.domain import incident as incidents
+from bot.domain import effects, paging
 from bot.domain.effects import Effect
 from bot.domain.escalation import next_paging
-from bot.domain.incident import Change, Incident, State
+from bot.domain.incident import Change, Incident, State, warned
 from bot.domain.ports import Clock, Delivery, Room, Store, Tx
 from bot.domain.rules import CurrentRules, Rules
 from bot.flow.delivery import Handler, Record, incident_of, payload, recording
@@ -36,7 +35,7 @@ class Escalation:
             stale = track is None or track.exhausted or track.step != asked["step"] or incident.epoch != asked["epoch"]
             if stale or track is None or incident.state is not State.TRIGGERED:
                 return Change(incident)
-            return incidents.paging_decided(incident, asked["track"], next_paging(track, rules.directory, now), now)
+            return paging.paging_decided(incident, asked["track"], next_paging(track, rules.directory, now), now)
 
         return recording(asked["incident_id"], decide)
 
@@ -50,7 +49,7 @@ class Escalation:
         level = (asked["step"] - 1) % len(track.policy.levels) + 1
         await self._room.page(incident, target, level, delivery.effect.key, delivery.again)
         name, now = _named(target, self._rules()), self._clock()
-        return recording(incident.id, lambda current: incidents.page_sent(current, name, now))
+        return recording(incident.id, lambda current: paging.page_sent(current, name, now))
 
 
 async def page_failed(tx: Tx, effect: Effect, error: str, rules: Rules, now: datetime) -> None:
@@ -60,7 +59,7 @@ async def page_failed(tx: Tx, effect: Effect, error: str, rules: Rules, now: dat
     if incident is None:
         return
     text = f"Could not page {_named(asked['target'], rules)}: {error}. Going on to the next level"
-    change = incidents.warned(incident, text, now)
+    change = warned(incident, text, now)
     if incident.state is State.TRIGGERED and incident.epoch == asked["epoch"]:
         change = change.ask(effects.escalate(incident.id, asked["epoch"], asked["track"], asked["step"], now))
     await tx.save(change)

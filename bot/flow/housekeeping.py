@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bot.domain import effects
-from bot.domain import incident as incidents
+from bot.domain import effects, lifecycle
 from bot.domain.effects import Effect
+from bot.domain.incident import entered
 from bot.domain.people import TOCSIN
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -42,7 +42,7 @@ class Housekeeping:
         text = f"Tocsin could not do this{where}: {effect.kind.replace('_', ' ')}: {error}"
         await tx.ask([effects.alarm(f"dead:{effect.key}", text, now, incident.id if incident else None)])
         if incident is not None:
-            await tx.save(incidents.entered(incident, "warning", text, now))
+            await tx.save(entered(incident, "warning", text, now))
 
 
 async def _close_old(tx: Tx, now: datetime) -> None:
@@ -50,4 +50,4 @@ async def _close_old(tx: Tx, now: datetime) -> None:
         if incident.resolved_at is not None and not incident.reopens(now):
             current = await tx.incident(incident.id)
             if current is not None:
-                await tx.save(incidents.closed(current, TOCSIN, now))
+                await tx.save(lifecycle.closed(current, TOCSIN, now))

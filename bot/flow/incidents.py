@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.domain import effects
-from bot.domain import incident as incidents
+from bot.domain import effects, lifecycle, paging
 from bot.domain.alert import AlertState
 from bot.domain.incident import Change, Incident
 from bot.domain.naming import TITLE_LIMIT, clipped, nearest
@@ -57,7 +56,7 @@ class Incidents:
 
         async def work(tx: Tx) -> Incident:
             number = await tx.next_id("incident")
-            change = incidents.declared(number, clipped(title, TITLE_LIMIT), severity, policies, actor, now, service)
+            change = lifecycle.declared(number, clipped(title, TITLE_LIMIT), severity, policies, actor, now, service)
             await tx.save(change.ask(effects.invite(number, (actor.id,), now)))
             return change.incident
 
@@ -70,7 +69,7 @@ class Incidents:
 
         return await self._change(
             incident_id,
-            lambda incident, now: incidents.acknowledged(incident, actor, now),
+            lambda incident, now: lifecycle.acknowledged(incident, actor, now),
             lambda incident: f"{incident.ref} is yours. Nobody else is paged for it.",
             unchanged,
         )
@@ -78,7 +77,7 @@ class Incidents:
     async def mitigate(self, incident_id: int, actor: Actor, why: str) -> str:
         return await self._change(
             incident_id,
-            lambda incident, now: incidents.mitigated(incident, actor, _bounded(why) or f"{actor.name} says so", now),
+            lambda incident, now: lifecycle.mitigated(incident, actor, _bounded(why) or f"{actor.name} says so", now),
             lambda incident: f"{incident.ref} is mitigated. Resolve it when the cause is gone.",
             lambda incident: f"{incident.ref} is {incident.state} already.",
         )
@@ -94,7 +93,7 @@ class Incidents:
 
         return await self._change(
             incident_id,
-            lambda incident, now: incidents.resolved(incident, actor, _bounded(why), now),
+            lambda incident, now: lifecycle.resolved(incident, actor, _bounded(why), now),
             changed,
             lambda incident: f"{incident.ref} is {incident.state} already.",
         )
@@ -104,7 +103,7 @@ class Incidents:
             raise BadInput("A note needs words: `/incident note the database was restarted by hand`")
         return await self._change(
             incident_id,
-            lambda incident, now: incidents.noted(incident, _bounded(text), actor, now),
+            lambda incident, now: lifecycle.noted(incident, _bounded(text), actor, now),
             lambda incident: f"Noted in the timeline of {incident.ref}.",
         )
 
@@ -112,7 +111,7 @@ class Incidents:
         wanted = self._known_severity(severity)
         return await self._change(
             incident_id,
-            lambda incident, now: incidents.severity_set(incident, wanted, actor, now),
+            lambda incident, now: lifecycle.severity_set(incident, wanted, actor, now),
             lambda incident: f"{incident.ref} is {wanted} now.",
             lambda incident: f"{incident.ref} is {wanted} already.",
         )
@@ -121,7 +120,7 @@ class Incidents:
         """Page the next level now instead of at its time; an acknowledged incident is paged for again because somebody asks for help."""
         return await self._change(
             incident_id,
-            lambda incident, now: incidents.escalated_by_hand(incident, actor, now),
+            lambda incident, now: paging.escalated_by_hand(incident, actor, now),
             lambda incident: f"The next level of {incident.ref} is being paged now.",
             lambda incident: (
                 f"{incident.ref} is {incident.state}: there is nothing to escalate."

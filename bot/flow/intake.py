@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bot.domain import incident as incidents
-from bot.domain import routing
+from bot.domain import lifecycle, routing
 from bot.domain.alert import Alert, AlertState, Received
 from bot.domain.incident import Change, Incident, State
 from bot.domain.ports import Clock, Store, Tx
@@ -195,7 +194,7 @@ def _touch(
         _see(view, _opened(one, rules, now).incident)
     elif verdict.outcome == "reopened" and before is not None:
         one.reopened_because = f"{alert.summary} fires again"
-        _see(view, incidents.reopened(before, one.reopened_because, now).incident)
+        _see(view, lifecycle.reopened(before, one.reopened_because, now).incident)
 
 
 def _see(view: View, incident: Incident) -> None:
@@ -205,7 +204,7 @@ def _see(view: View, incident: Incident) -> None:
 
 def _opened(one: _Touched, rules: Rules, now: datetime) -> Change:
     route = one.routes[0]
-    return incidents.opened(
+    return lifecycle.opened(
         one.incident_id,
         one.firing,
         group_key=one.group_key,
@@ -228,12 +227,12 @@ def _change(one: _Touched, rules: Rules, now: datetime) -> Change:
         change = Change(one.before)
         firing = tuple(one.firing)
         if one.reopened_because:
-            change = incidents.reopened(one.before, one.reopened_because, now)
+            change = lifecycle.reopened(one.before, one.reopened_because, now)
     if firing or one.resolved:
         severity = rules.worst([change.incident.severity, *(rules.severity_of(alert) for alert in firing)])
         change = change.then(
-            lambda current: incidents.alerts_received(current, firing, tuple(one.resolved), one.known, severity, now)
+            lambda current: lifecycle.alerts_received(current, firing, tuple(one.resolved), one.known, severity, now)
         )
     if change.incident.firing == 0 and change.incident.is_open and one.resolved and rules.auto_resolve:
-        change = change.then(lambda current: incidents.resolved_by_alerts(current, now))
+        change = change.then(lambda current: lifecycle.resolved_by_alerts(current, now))
     return change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from bot.domain import incident as incidents
+from bot.domain import lifecycle
 from bot.domain import run as runs
 from bot.domain.incident import Incident
 from bot.domain.ports import Clock, Delivery, Documents, Room, Store, Templates, Tx
@@ -55,7 +55,7 @@ class Review:
         async def record(tx: Tx) -> None:
             current = await tx.incident(incident.id)
             if current is not None:
-                await tx.save(incidents.postmortem_written(current, path, now))
+                await tx.save(lifecycle.postmortem_written(current, path, now))
 
         return record
 

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain import effects
-from bot.domain import incident as incidents
 from bot.domain import run as runs
 from bot.domain.approval import objection
-from bot.domain.incident import Incident
+from bot.domain.incident import Incident, entered, warned
 from bot.domain.naming import nearest
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.ports import Clock, Delivery, Room, Store, Tx
@@ -125,9 +124,7 @@ class Runbooks:
                 try:
                     values = parameters(runbook, {}, labels)
                 except BadInput as error:
-                    change = incidents.warned(
-                        current, f"Runbook {runbook.title} fits but was not offered: {error}", now
-                    )
+                    change = warned(current, f"Runbook {runbook.title} fits but was not offered: {error}", now)
                     await tx.save(change)
                     current = change.incident
                     continue
@@ -188,7 +185,7 @@ async def told(
         "step_plan": run.current.plan.lines() if run.current.plan else [],
         "step_message": run.current.message,
     }
-    change = incidents.entered(incident, kind, text, now, actor=actor.name, data=data)
+    change = entered(incident, kind, text, now, actor=actor.name, data=data)
     change = change.ask(effects.show_run(incident.id, run.id, now), effects.card(incident.id, now))
     if not run.ended:
         change = change.ask(effects.advance_run(run.id, due or now))

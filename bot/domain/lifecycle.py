@@ -1,0 +1,272 @@
+"""The life of an incident: each function is one thing that happens to it, as a `Change`. Called by flow/intake and flow/incidents.
+
+triggered -> acknowledged -> mitigated -> resolved -> closed; a resolved incident is triggered again when its problem comes back in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.domain import effects
+from bot.domain.alert import Alert
+from bot.domain.effects import Effect
+from bot.domain.escalation import Policy, Track
+from bot.domain.incident import Change, Incident, State, entered, refreshed
+from bot.domain.naming import channel_name, human_title
+from bot.domain.people import TOCSIN, Actor
+
+# ------------------------------------------------------------------------------------------------ how it begins and begins again
+
+
+def opened(
+    incident_id: int,
+    alerts: Iterable[Alert],
+    *,
+    group_key: str,
+    labels: Mapping[str, str],
+    severity: str,
+    policies: Iterable[Policy],
+    now: datetime,
+    route: str = "root",
+    reopen_within: timedelta = timedelta(minutes=30),
+    private: bool = False,
+) -> Change:
+    """A new incident for the firing `alerts` (at least one) of one group."""
+    firing = tuple(alerts)
+    first = firing[0]
+    incident = Incident(
+        id=incident_id,
+        title=human_title(first),
+        severity=severity,
+        service=first.service,
+        group_key=group_key,
+        labels=dict(labels),
+        route=route,
+        reopen_within=reopen_within,
+        private=private,
+        firing=len(firing),
+        alerts=len(firing),
+        tracks=tuple(Track(policy=policy) for policy in policies),
+        opened_at=now,
+        channel_name=channel_name(incident_id, first.service, first.name),
+    )
+    change = entered(
+        incident,
+        "opened",
+        f"{incident.ref} opened: {incident.title}",
+        now,
+        data={"alerts": _described(firing), "route": route},
+    )
+    return change.ask(*_beginning(change.incident, now))
+
+
+def declared(
+    incident_id: int,
+    title: str,
+    severity: str,
+    policies: Iterable[Policy],
+    actor: Actor,
+    now: datetime,
+    service: str = "",
+) -> Change:
+    """An incident that a person opens by hand."""
+    incident = Incident(
+        id=incident_id,
+        title=title,
+        severity=severity,
+        service=service,
+        group_key=f"manual/{incident_id}",
+        tracks=tuple(Track(policy=policy) for policy in policies),
+        opened_at=now,
+        opened_by=actor.name,
+        channel_name=channel_name(incident_id, service, title),
+    )
+    change = entered(incident, "opened", f"{incident.ref} opened by {actor.name}: {title}", now, actor=actor.name)
+    return change.ask(*_beginning(change.incident, now))
+
+
+def reopened(incident: Incident, why: str, now: datetime) -> Change:
+    """The problem came back in time: the same incident and channel, and whoever is on call is paged anew."""
+    change = entered(
+        incident,
+        "reopened",
+        f"{incident.ref} reopened: {why}",
+        now,
+        state=State.TRIGGERED,
+        epoch=incident.epoch + 1,
+        tracks=tuple(Track(policy=track.policy) for track in incident.tracks),
+        acknowledged_at=None,
+        acknowledged_by="",
+        mitigated_at=None,
+        resolved_at=None,
+    )
+    return refreshed(change, now).ask(*_beginning(change.incident, now))
+
+
+def _beginning(incident: Incident, now: datetime) -> list[Effect]:
+    number, epoch = incident.id, incident.epoch
+    return [
+        *(effects.escalate(number, epoch, track, 0, now) for track in range(len(incident.tracks))),
+        effects.open_channel(number, now),
+        effects.card(number, now),
+        effects.topic(number, now),
+        effects.gather(number, epoch, now),
+        effects.offer(number, epoch, now),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ what its alerts do to it
+
+
+def alerts_received(
+    incident: Incident, firing: tuple[Alert, ...], resolved: tuple[Alert, ...], known: int, severity: str, now: datetime
+) -> Change:
+    """Alerts of an open incident that began to fire (`known` of them not for the first time) or stopped. At least one of both."""
+    change = Change(incident)
+    if firing:
+        change = change.then(
+            lambda current: entered(
+                current,
+                "alert_firing",
+                f"{_count(firing)} firing: {_names(firing)}",
+                now,
+                data={"alerts": _described(firing)},
+                firing=current.firing + len(firing),
+                alerts=current.alerts + len(firing) - known,
+            )
+        )
+    if resolved:
+        change = change.then(
+            lambda current: entered(
+                current,
+                "alert_resolved",
+                f"{_count(resolved)} resolved: {_names(resolved)}",
+                now,
+                data={"alerts": _described(resolved)},
+                firing=max(0, current.firing - len(resolved)),
+            )
+        )
+    if severity != change.incident.severity:
+        change = change.then(lambda current: severity_set(current, severity, TOCSIN, now))
+    return refreshed(change, now, aloud=False)
+
+
+def resolved_by_alerts(incident: Incident, now: datetime) -> Change:
+    return _resolved(incident, "every alert has resolved", TOCSIN, now)
+
+
+# ------------------------------------------------------------------------------------------------ what people do to it
+
+
+def acknowledged(incident: Incident, actor: Actor, now: datetime) -> Change:
+    """Somebody has it: paging stops. A second acknowledgement is noted and changes nothing else."""
+    if incident.state is not State.TRIGGERED:
+        return Change(incident)
+    change = entered(
+        incident,
+        "acknowledged",
+        f"{actor.name} acknowledged {incident.ref}; nobody else is paged",
+        now,
+        actor=actor.name,
+        state=State.ACKNOWLEDGED,
+        acknowledged_at=incident.acknowledged_at or now,
+        acknowledged_by=actor.name,
+    )
+    return refreshed(change, now).ask(effects.invite(incident.id, (actor.id,), now))
+
+
+def mitigated(incident: Incident, actor: Actor, why: str, now: datetime) -> Change:
+    """The harm has stopped; the cause may remain. Whoever mitigates has it, so paging stops too."""
+    if incident.state not in (State.TRIGGERED, State.ACKNOWLEDGED):
+        return Change(incident)
+    update: dict[str, Any] = {"state": State.MITIGATED, "mitigated_at": now}
+    change = entered(incident, "mitigated", f"{incident.ref} mitigated: {why}", now, actor=actor.name, **update)
+    return refreshed(change, now)
+
+
+def resolved(incident: Incident, actor: Actor, why: str, now: datetime) -> Change:
+    if not incident.is_open:
+        return Change(incident)
+    return _resolved(incident, why or f"{actor.name} says so", actor, now)
+
+
+def _resolved(incident: Incident, why: str, actor: Actor, now: datetime) -> Change:
+    change = entered(
+        incident,
+        "resolved",
+        f"{incident.ref} resolved: {why}",
+        now,
+        actor=actor.name,
+        state=State.RESOLVED,
+        resolved_at=now,
+    )
+    return refreshed(change, now).ask(effects.review(incident.id, incident.epoch, now))
+
+
+def closed(incident: Incident, actor: Actor, now: datetime) -> Change:
+    """Nothing more will be done here: a resolved incident whose time to reopen is over."""
+    if incident.state is not State.RESOLVED:
+        return Change(incident)
+    change = entered(
+        incident, "closed", f"{incident.ref} closed", now, actor=actor.name, state=State.CLOSED, closed_at=now
+    )
+    return refreshed(change, now, aloud=False)
+
+
+def severity_set(incident: Incident, severity: str, actor: Actor, now: datetime) -> Change:
+    if severity == incident.severity:
+        return Change(incident)
+    text = f"severity {incident.severity} -> {severity} ({actor.name})"
+    return refreshed(entered(incident, "severity", text, now, actor=actor.name, severity=severity), now)
+
+
+def noted(incident: Incident, text: str, actor: Actor, now: datetime) -> Change:
+    return entered(incident, "note", text, now, actor=actor.name)
+
+
+# ------------------------------------------------------------------------------------------------ what the bot did for it
+
+
+def channel_opened(incident: Incident, channel_id: str, name: str, now: datetime) -> Change:
+    return entered(incident, "channel", f"Channel #{name} opened", now, channel_id=channel_id, channel_name=name)
+
+
+def context_gathered(incident: Incident, findings: list[dict[str, Any]], now: datetime) -> Change:
+    """`findings` as JSON values without pictures: what the post-mortem shows."""
+    found = sum(1 for finding in findings if not finding.get("missing"))
+    missing = len(findings) - found
+    text = f"Context gathered: {found} found" + (f", {missing} not" if missing else "")
+    return entered(incident, "context", text, now, data={"findings": findings})
+
+
+def postmortem_written(incident: Incident, path: str, now: datetime) -> Change:
+    change = entered(
+        incident, "postmortem", f"Post-mortem written: {path}", now, data={"path": path}, postmortem_path=path
+    )
+    return change.ask(effects.share_review(incident.id, incident.epoch, now), effects.card(incident.id, now))
+
+
+def _names(alerts: tuple[Alert, ...]) -> str:
+    names = list(dict.fromkeys(alert.summary for alert in alerts))
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return "; ".join(names[:5]) + more
+
+
+def _count(alerts: tuple[Alert, ...]) -> str:
+    return "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+
+
+def _described(alerts: tuple[Alert, ...]) -> list[dict[str, Any]]:
+    """The first ten alerts as JSON values: enough for the post-mortem, bounded for a storm."""
+    return [
+        {
+            "name": alert.name,
+            "summary": alert.summary,
+            "labels": dict(alert.labels),
+            "starts_at": alert.starts_at.isoformat(),
+            "url": alert.url,
+        }
+        for alert in alerts[:10]
+    ]
