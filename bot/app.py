@@ -1,0 +1,287 @@
+"""Builds everything in one straight line from the configuration, runs it, and closes it in reverse. The only place that knows all parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel
+
+from bot.clients.files import FolderDocuments
+from bot.clients.http import Http
+from bot.clients.k8s import Kubernetes
+from bot.clients.kit import Kit
+from bot.clients.prometheus import Prometheus
+from bot.clients.render import JinjaTemplates
+from bot.clients.slack import SlackGateway
+from bot.config import Config, Registry
+from bot.config.server import Bearer as BearerSetting
+from bot.config.sources import SourceConfig
+from bot.domain.ports import Action, Clock, Gatherer, Store
+from bot.domain.redaction import Redactor
+from bot.domain.rules import Rules
+from bot.entry.auth import Auth, Bearer, Nobody, Signed
+from bot.entry.metrics import Metrics
+from bot.entry.operation import Operation
+from bot.entry.slack import SlackEntry, build_slack
+from bot.entry.webhooks import SourceEntry, Webhooks
+from bot.errors import TryLater
+from bot.flow.advance import Advance
+from bot.flow.context import ContextEffects
+from bot.flow.delivery import ChannelEffects
+from bot.flow.escalation import Escalation
+from bot.flow.housekeeping import Housekeeping
+from bot.flow.incidents import Incidents
+from bot.flow.intake import Intake
+from bot.flow.review import Review
+from bot.flow.runbooks import Runbooks
+from bot.flow.worker import Worker
+from bot.plugins import discover
+from bot.room.room import SlackRoom
+from bot.store import open_store
+
+TIDY_SECONDS = 60.0
+log = structlog.get_logger("app")
+
+
+def now() -> datetime:
+    """The clock of the program: aware, UTC."""
+    return datetime.now(UTC)
+
+
+def registry() -> Registry:
+    """The parameter models of all plugins, by which the configuration is validated."""
+
+    def params(kind: str) -> dict[str, type[BaseModel]]:
+        return {name: module.Params for name, module in discover(kind).items()}
+
+    return Registry(sources=params("sources"), actions=params("actions"), gatherers=params("gatherers"))
+
+
+def rules_of(config: Config) -> Rules:
+    """What the decisions need of the configuration."""
+    return Rules(
+        root=config.route,
+        escalations=config.policies,
+        default_escalation=config.route.policy,
+        directory=config.directory,
+        runbooks=config.runbooks,
+        actions=config.policy,
+        severities=tuple(config.severities),
+        default_severity=config.default_severity,
+        severity_label=config.severity_label,
+        auto_resolve=config.auto_resolve,
+    )
+
+
+@dataclass(slots=True)
+class Current:
+    """What a reload replaces."""
+
+    rules: Rules
+
+    def __call__(self) -> Rules:
+        return self.rules
+
+
+@dataclass(frozen=True, slots=True)
+class Tocsin:
+    """The whole program, built; `serve` runs it. Commands use its parts without serving."""
+
+    config: Config
+    current: Current
+    store: Store
+    kit: Kit
+    gateway: SlackGateway
+    room: SlackRoom
+    actions: Mapping[str, Action]
+    intake: Intake
+    incidents: Incidents
+    runbooks: Runbooks
+    advance: Advance
+    review: Review
+    housekeeping: Housekeeping
+    worker: Worker
+    slack: SlackEntry
+    metrics: Metrics
+    site: web.Application
+
+    def reload(self, config: Config) -> None:
+        """Take over a valid new configuration: routes, people, policies, runbooks. What needs a restart is logged by name."""
+        self.current.rules = rules_of(config)
+        self.room.directory = config.directory
+        changed = [name for name in ("server", "database", "slack", "sources", "kubernetes", "prometheus", "gatherers") if getattr(config, name) != getattr(self.config, name)]
+        log.info("configuration reloaded", needs_restart=changed or None)
+
+
+@asynccontextmanager
+async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
+    """The program over this configuration; everything it opened is closed at the end, in reverse."""
+    async with AsyncExitStack() as stack:
+        redact = Redactor(dict(config.redact_extra))
+        current = Current(rules_of(config))
+        metrics = Metrics()
+        store = await open_store(config.database.url.reveal())
+        stack.push_async_callback(store.close)
+        kit = await _kit(config, redact, stack)
+        actions: dict[str, Action] = {name: module.Plugin(kit) for name, module in discover("actions").items()}
+        gatherers = _gatherers(config, kit)
+        templates = JinjaTemplates(postmortem_path=config.postmortem.template)
+        documents = FolderDocuments(config.postmortem.folder)
+
+        gateway = SlackGateway(
+            config.slack.bot_token.reveal(),
+            base_url=config.slack.api_url,
+            pace=config.slack.pace,
+            observe=lambda method, outcome, _seconds: metrics.slack_called(method, outcome),
+        )
+        stack.push_async_callback(gateway.close)
+        room = SlackRoom(gateway, config.directory, config.slack.fallback_channel, config.server.url)
+
+        intake = Intake(store, clock, current, config.server.queue)
+        incidents = Incidents(store, clock, current)
+        runbooks = Runbooks(store, room, clock, current)
+        advance = Advance(store, clock, current, actions, templates)
+        review = Review(store, room, clock, templates, documents)
+        housekeeping = Housekeeping(store, clock, current)
+        handlers = {
+            **ChannelEffects(store, room, clock, metrics.first_message).handlers(),
+            **Escalation(store, room, clock, current, metrics.escalated).handlers(),
+            **ContextEffects(store, room, clock, gatherers, redact).handlers(),
+            **runbooks.handlers(),
+            **advance.handlers(),
+            **review.handlers(),
+        }
+        worker = Worker(store, handlers, clock, _owner(config), housekeeping.row_died, metrics.delivered)
+
+        async def once(key: str, until: datetime) -> bool:
+            return await store.write(lambda tx: tx.once(key, until, clock()))
+
+        slack = build_slack(config.slack, gateway, incidents, runbooks, review, current, once, clock)
+        stack.push_async_callback(slack.close)
+        site = _site(config, store, intake, slack, metrics, redact, once, clock)
+        yield Tocsin(
+            config, current, store, kit, gateway, room, actions, intake, incidents, runbooks, advance, review,
+            housekeeping, worker, slack, metrics, site,
+        )  # fmt: skip
+
+
+async def serve(tocsin: Tocsin, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Run until `stop`; then take nothing new, store what has arrived, finish what is in hand, give back the leases."""
+    server = tocsin.config.server
+    await tocsin.store.release(_owner(tocsin.config), now())
+    runner = web.AppRunner(tocsin.site, access_log=None, handle_signals=False, shutdown_timeout=5.0)
+    await runner.setup()
+    site = web.TCPSite(runner, server.host or None, server.port)
+    async with asyncio.TaskGroup() as tasks:
+        working = [tasks.create_task(tocsin.intake.run()), tasks.create_task(tocsin.worker.run())]
+        helping = [tasks.create_task(_tidying(tocsin)), tasks.create_task(tocsin.slack.run())]
+        await site.start()
+        log.info("listening", url=server.url, sources=sorted(tocsin.config.sources))
+        if ready is not None:
+            ready.set()
+        await stop.wait()
+        log.info("stopping")
+        await site.stop()
+        for task in helping:
+            task.cancel()
+        tocsin.intake.stop()
+        tocsin.worker.stop()
+        _done, late = await asyncio.wait(working, timeout=server.shutdown_seconds)
+        for task in late:
+            log.warning("not finished in time; its leases run out by themselves")
+            task.cancel()
+    await runner.cleanup()
+    log.info("stopped")
+
+
+async def _tidying(tocsin: Tocsin) -> None:
+    while True:
+        try:
+            await tocsin.housekeeping.tidy()
+        except TryLater as error:
+            log.warning("housekeeping later", error=str(error))
+        except Exception:
+            log.exception("housekeeping failed")
+        await asyncio.sleep(TIDY_SECONDS)
+
+
+async def _kit(config: Config, redact: Redactor, stack: AsyncExitStack) -> Kit:
+    """The connections that plugins use; what is not configured is None."""
+    http = await stack.enter_async_context(Http(redact))
+    k8s = None
+    if config.kubernetes is not None:
+        k8s = await Kubernetes.connect(
+            kubeconfig=str(config.kubernetes.kubeconfig or ""),
+            url=config.kubernetes.url or "",
+            token=config.kubernetes.token.reveal() if config.kubernetes.token else "",
+            ca_file=str(config.kubernetes.ca or ""),
+        )
+        stack.push_async_callback(k8s.close)
+    prometheus = None
+    if config.prometheus is not None:
+        bearer = config.prometheus.bearer
+        headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
+        prometheus = Prometheus(http, config.prometheus.url, headers)
+    return Kit(k8s, prometheus, http, redact)
+
+
+def _gatherers(config: Config, kit: Kit) -> dict[str, Gatherer]:
+    modules = discover("gatherers")
+    return {name: modules[name].Plugin(kit, params) for name, params in config.gatherers.items()}
+
+
+def _site(
+    config: Config,
+    store: Store,
+    intake: Intake,
+    slack: SlackEntry,
+    metrics: Metrics,
+    redact: Redactor,
+    once: Any,
+    clock: Clock,
+) -> web.Application:
+    """All routes: webhooks, Slack's HTTP mode, operation."""
+    parsers = discover("sources")
+    sources = {
+        name: SourceEntry(name, parsers[source.type].parse, source.params, _auth(source, once))
+        for name, source in config.sources.items()
+    }
+    webhooks = Webhooks(sources, intake.accept, redact, clock, metrics, config.server.max_body_bytes)
+    operation = Operation({"database": store.check}, lambda: store.backlog(clock()), metrics, clock)
+    site = web.Application(client_max_size=config.server.max_body_bytes)
+    site.add_routes([*webhooks.routes(), *operation.routes(), *slack.routes()])
+    return site
+
+
+def _auth(source: SourceConfig, once: Any) -> Auth:
+    if source.auth is None:
+        return Nobody(f"sources.{source.name}.bearer")
+    if isinstance(source.auth, BearerSetting):
+        return Bearer([source.auth.token.reveal()])
+    return Signed(
+        (source.auth.secret.reveal(),),
+        once,
+        source.auth.tolerance,
+        source.auth.header,
+        source.auth.timestamp_header,
+    )
+
+
+def _owner(config: Config) -> str:
+    """Who holds leases. One process has SQLite to itself, so it takes its own leases back at once after a crash."""
+    if config.database.url.reveal().startswith("postgresql"):
+        return f"{socket.gethostname()}-{os.getpid()}-{int(time.time())}"
+    return "tocsin"
+
+

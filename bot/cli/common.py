@@ -1,0 +1,49 @@
+"""What the commands share: where the configuration is, how it is loaded, how logs look."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import structlog
+import typer
+import uvloop
+
+from bot import app
+from bot.config import Config, load
+
+T = TypeVar("T")
+ConfigFolder = Annotated[Path, typer.Option("--config", "-c", help="the folder with tocsin.yaml", show_default=True)]
+DEFAULT_FOLDER = Path("config")
+
+
+def loaded(folder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration, or ConfigErrors with every problem."""
+    return load(folder, app.registry(), os.environ, overrides=overrides or {})
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine on uvloop."""
+    return uvloop.run(work)
+
+
+def set_up_logs(level: str, style: str) -> None:
+    """Structured logs on standard error: one JSON object a line, or coloured lines for people."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    render = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = [structlog.processors.format_exc_info, render] if style == "json" else [render]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

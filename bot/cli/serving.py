@@ -1,0 +1,51 @@
+"""`tocsin serve` and `tocsin db`: the program itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+import typer
+
+from bot import app
+from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
+from bot.config import ConfigErrors
+from bot.store import current_revision, upgrade
+
+database = typer.Typer(help="The database.", no_args_is_help=True)
+log = structlog.get_logger("serve")
+
+
+def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
+    """Receive alerts, talk to Slack, run runbooks; until SIGTERM or Ctrl-C. SIGHUP reads the configuration again."""
+    settings = loaded(config)
+    set_up_logs(settings.log.level, settings.log.format)
+    for warning in settings.warnings:
+        log.warning("configuration", problem=str(warning))
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with app.built(settings) as tocsin:
+
+            def reload() -> None:
+                try:
+                    tocsin.reload(loaded(config))
+                except ConfigErrors as error:
+                    log.error("the new configuration is wrong; the old one stays", problems=str(error))
+
+            loop.add_signal_handler(signal.SIGHUP, reload)
+            await app.serve(tocsin, stop)
+
+    run(work())
+
+
+@database.command("upgrade")
+def upgrade_(config: ConfigFolder = DEFAULT_FOLDER) -> None:
+    """Bring the database to this version's schema (SQLite does it by itself at start)."""
+    url = loaded(config).database.url.reveal()
+    run(upgrade(url))
+    typer.echo(f"the database is at {run(current_revision(url))}")

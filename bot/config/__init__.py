@@ -1,0 +1,48 @@
+"""YAML files and the environment, read into one frozen Config; every error says file, line, what was found and the nearest valid name.
+
+The only reader of the environment. Used by app and cli; `load` is the door, docs/configuration.md the reference.
+"""
+
+from bot.config.files import Config, Registry
+from bot.config.loading import load, reload
+from bot.config.policy import Service
+from bot.config.problems import ConfigErrors, Problem, format_problems
+from bot.config.schemas import schema
+from bot.config.secrets import SecretRef
+from bot.config.server import (
+    Bearer,
+    Database,
+    Hmac,
+    Kubernetes,
+    Log,
+    Metrics,
+    Postmortem,
+    Prometheus,
+    Server,
+    Slack,
+)
+from bot.config.sources import SourceConfig
+
+__all__ = [
+    "Bearer",
+    "Config",
+    "ConfigErrors",
+    "Database",
+    "Hmac",
+    "Kubernetes",
+    "Log",
+    "Metrics",
+    "Postmortem",
+    "Problem",
+    "Prometheus",
+    "Registry",
+    "SecretRef",
+    "Server",
+    "Service",
+    "Slack",
+    "SourceConfig",
+    "format_problems",
+    "load",
+    "reload",
+    "schema",
+]

@@ -1,0 +1,293 @@
+"""Reads the folder of the configuration into one frozen Config, or says everything that is wrong with it. Called by app and by `tocsin check`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bot.config import files, oncall, policy, routes
+from bot.config.files import Config, Registry, TocsinFile
+from bot.config.marks import Document, parse_path
+from bot.config.oncall import OncallFile
+from bot.config.policy import PolicyFile, Service
+from bot.config.problems import ConfigErrors, Problem, in_order, nearest
+from bot.config.runbooks import Known, Runbooks, forbidden
+from bot.config.secrets import Secrets
+from bot.config.server import Postmortem
+from bot.config.sources import Reading
+from bot.config.validate import found, validate, validate_sections
+from bot.config.yaml import read
+from bot.domain.policy import Policy as ActionPolicy
+from bot.errors import BadInput
+
+MAIN, SERVICES, ONCALL, POLICY = "tocsin.yaml", "services.yaml", "oncall.yaml", "policy.yaml"
+FILES = (MAIN, SERVICES, ONCALL, POLICY)
+YAML_ENDINGS = (".yaml", ".yml")
+MOST_RUNBOOKS = 1000
+NEEDS_RESTART = ("state", "server", "database", "slack", "metrics")
+
+
+def load(
+    folder: Path | str,
+    registry: Registry,
+    environ: Mapping[str, str] | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    resolve_secrets: bool = True,
+) -> Config:
+    """The configuration in `folder`. Raises ConfigErrors with all the problems there are.
+
+    `environ` is the process's own when not given. `overrides` replaces values by path (`server.listen`, `oncall.policies.shop.levels[0].timeout`).
+    With `resolve_secrets=False` references are only checked for how they are written: for lint and for editors.
+    """
+    place = Path(folder)
+    secrets = Secrets(os.environ if environ is None else environ, place, resolve_secrets)
+    return _Loading(place, registry, secrets).config(overrides or {})
+
+
+def reload(
+    folder: Path | str,
+    registry: Registry,
+    old: Config,
+    environ: Mapping[str, str] | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """As `load`; raises ConfigErrors, and then the caller keeps `old`. A warning names what takes effect only after a restart."""
+    new = load(folder, registry, environ, overrides=overrides)
+    changed = [name for name in NEEDS_RESTART if getattr(new, name) != getattr(old, name)]
+    file = os.path.normpath(Path(folder) / MAIN)
+    late = [Problem(file, 0, 0, name, "has changed, which takes effect after a restart") for name in changed]
+    return replace(new, warnings=(*new.warnings, *late))
+
+
+@dataclass(slots=True)
+class _Loading:
+    """One load: problems and warnings gather here, and only the end decides."""
+
+    folder: Path
+    registry: Registry
+    secrets: Secrets
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def config(self, overrides: Mapping[str, Any]) -> Config:
+        documents = self._documents()
+        self._override(documents, overrides)
+        main, catalogue, people, rules = (documents[name] for name in FILES)
+        tocsin = self._tocsin(main)
+        reading = Reading(main, self.secrets)
+        sources, gatherers = reading.sources(self.registry.sources), reading.gatherers(self.registry.gatherers)
+        self.problems += reading.problems
+        self.warnings += reading.warnings
+        oncall_file, problems, _ = validate_sections(OncallFile, people, self.secrets)
+        self.problems += problems
+        policy_file, problems, _ = validate_sections(PolicyFile, rules, self.secrets)
+        self.problems += problems
+        services = self._services(catalogue)
+        self._compare(tocsin, main, oncall_file, people, policy_file, rules)
+        action_policy = ActionPolicy(allow=policy_file.allow, where=rules.file)
+        runbooks = self._runbooks(tocsin, main, policy_file, rules, action_policy)
+        self.warnings += _absent_systems(tocsin, runbooks)
+        if self.problems or tocsin.slack is None or tocsin.route is None:
+            raise ConfigErrors(in_order(self.problems), in_order(self.warnings))
+        return Config(
+            folder=_absolute(self.folder),
+            state=tocsin.state,
+            server=tocsin.server,
+            database=tocsin.database,
+            slack=tocsin.slack,
+            sources=sources,
+            severities=tocsin.severities,
+            default_severity=tocsin.usual_severity,
+            severity_label=tocsin.severity_label,
+            auto_resolve=tocsin.auto_resolve,
+            route=routes.built(tocsin.route),
+            policies=oncall.policies(oncall_file),
+            directory=oncall.directory(oncall_file, policy_file.roles),
+            policy=action_policy,
+            services=services,
+            gatherers=gatherers,
+            runbooks=runbooks.found,
+            kubernetes=tocsin.kubernetes,
+            prometheus=tocsin.prometheus,
+            postmortem=tocsin.postmortem,
+            redact_extra=dict(policy_file.redact.extra),
+            log=tocsin.log,
+            metrics=tocsin.metrics,
+            secrets=tuple(dict.fromkeys(self.secrets.found)),
+            warnings=tuple(in_order(self.warnings)),
+        )
+
+    # ------------------------------------------------------------------------------------------------ files
+
+    def _documents(self) -> dict[str, Document]:
+        """The four files. Two of them must be there; a folder that is not there is the only problem then."""
+        if not self.folder.is_dir():
+            what = "is not a folder" if self.folder.exists() else "there is no such folder"
+            raise ConfigErrors([Problem(str(self.folder), 0, 0, "", f"{what}; expected one with {MAIN} and {ONCALL}")])
+        documents = {name: self._read(self.folder / name) for name in FILES if (self.folder / name).exists()}
+        for name in FILES:
+            if name not in documents:
+                documents[name] = Document(self._shown(self.folder / name), readable=False)
+                if name in (MAIN, ONCALL):
+                    self.problems.append(
+                        Problem(documents[name].file, 0, 0, "", "there is no such file, and it is needed")
+                    )
+        for path in self._yaml_files(self.folder):
+            if path.name not in FILES:
+                words = f"is not read: the files are {', '.join(FILES)}{nearest(path.name, FILES)}"
+                self.warnings.append(Problem(self._shown(path), 0, 0, "", words))
+        return documents
+
+    def _read(self, path: Path) -> Document:
+        document, problems = read(path, self._shown(path))
+        self.problems += problems
+        return document
+
+    def _yaml_files(self, folder: Path) -> list[Path]:
+        """Sorted by name. Names with a leading dot are left out: a mounted ConfigMap is full of them."""
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            self.problems.append(Problem(self._shown(folder), 0, 0, "", f"cannot be read: {error.strerror or error}"))
+            return []
+        return [folder / name for name in names if name.endswith(YAML_ENDINGS) and not name.startswith(".")]
+
+    def _shown(self, path: Path) -> str:
+        return os.path.normpath(path)
+
+    def _override(self, documents: Mapping[str, Document], overrides: Mapping[str, Any]) -> None:
+        """The first part of a path is a file (`oncall`), else a section of tocsin.yaml."""
+        for text, value in overrides.items():
+            try:
+                path = parse_path(text)
+            except BadInput as error:
+                self.problems.append(Problem("overrides", 0, 0, "", str(error)))
+                continue
+            name = f"{path[0]}.yaml"
+            document = documents[name if name in FILES else MAIN]
+            path = path[1:] if name in FILES else path
+            if not path or not isinstance(path[0], str):
+                self.problems.append(Problem("overrides", 0, 0, text, "names no value"))
+                continue
+            problem = document.override(path, deepcopy(value))
+            if problem:
+                self.problems.append(problem)
+
+    # ------------------------------------------------------------------------------------------------ sections
+
+    def _tocsin(self, document: Document) -> TocsinFile:
+        """The sections of tocsin.yaml that are right, with absolute paths."""
+        if isinstance(document.data, dict) and isinstance(document.data.get("database"), str):
+            document.data["database"] = {"url": document.data["database"]}
+            document.marks["database", "url"] = document.marks["database",]
+        file, problems, bad = validate_sections(TocsinFile, document, self.secrets)
+        self.problems += problems
+        if document.readable:
+            self.problems += files.checked(file, document, bad)
+        state = _absolute(self.folder / file.state)
+        post = file.postmortem
+        template = post.template and _absolute(self.folder / post.template)
+        kubernetes = file.kubernetes
+        if kubernetes:
+            places = {"kubeconfig": kubernetes.kubeconfig, "ca": kubernetes.ca}
+            absolute = {name: _absolute(self.folder / place.expanduser()) for name, place in places.items() if place}
+            kubernetes = kubernetes.model_copy(update=absolute)
+        post = Postmortem(folder=_absolute(state / post.folder), template=template)
+        file = file.model_copy(
+            update={
+                "state": state,
+                "database": file.database.within(state),
+                "postmortem": post,
+                "kubernetes": kubernetes,
+            }
+        )
+        if self.secrets.resolve:
+            self.problems += files.missing_files(file, document)
+        return file
+
+    def _services(self, document: Document) -> dict[str, Service]:
+        data = {} if document.data is None else document.data
+        if not isinstance(data, dict):
+            self.problems.append(document.problem((), f"wanted a mapping (service: …), found {found(data)}"))
+            return {}
+        services = {}
+        for name, value in data.items():
+            service, problems = validate(Service, document, {} if value is None else value, (name,), self.secrets)
+            self.problems += problems
+            if service:
+                services[name] = service.model_copy(update={"name": name})
+        self.problems += policy.checked_services(services, document, list(data))
+        return services
+
+    def _compare(
+        self,
+        tocsin: TocsinFile,
+        main: Document,
+        people_file: OncallFile,
+        people: Document,
+        policy_file: PolicyFile,
+        rules: Document,
+    ) -> None:
+        """What the files say about each other. A file that could not be read proves nothing about the names in the others."""
+        actions = sorted(self.registry.actions)
+        members = {member for role in policy_file.roles.values() for member in role}
+        used = routes.policies_of(tocsin.route) if tocsin.route else set()
+        known_people = oncall.names(people, "people") if people.readable else members
+        self.problems += policy.checked(policy_file, rules, known_people, actions)
+        self.warnings += policy.doubtful(policy_file, rules, actions)
+        self.problems += oncall.checked(people_file, people)
+        if tocsin.route:
+            known = oncall.names(people, "policies") if people.readable else used
+            self.problems += routes.checked(tocsin.route, main, known)
+            self.warnings += routes.doubtful(tocsin.route, main)
+            self.warnings += oncall.doubtful(people_file, people, used, members)
+        if main.readable and not tocsin.sources:
+            self.warnings.append(main.problem(("sources",), "there are no sources, so no alert can come in"))
+
+    def _runbooks(
+        self, tocsin: TocsinFile, main: Document, policy_file: PolicyFile, rules: Document, allowed: ActionPolicy
+    ) -> Runbooks:
+        roles = {name: policy_file.roles.get(name, ()) for name in oncall.names(rules, "roles")}
+        runbooks = Runbooks(Known(self.registry.actions, roles))
+        for number, folder in enumerate(tocsin.runbooks if tocsin.runbooks is not None else (Path("runbooks"),)):
+            place = self.folder / folder
+            if not place.is_dir():
+                if tocsin.runbooks is not None:
+                    words = f"there is no folder {self._shown(place)}"
+                    self.problems.append(main.problem(("runbooks", number), words))
+                continue
+            paths = self._yaml_files(place)
+            if len(paths) > MOST_RUNBOOKS:
+                self.problems.append(main.problem(("runbooks", number), f"has more than {MOST_RUNBOOKS} files"))
+            for path in paths[:MOST_RUNBOOKS]:
+                document = self._read(path)
+                if document.readable:
+                    runbooks.add(document)
+        self.problems += runbooks.problems
+        self.warnings += runbooks.warnings
+        for name, runbook in runbooks.found.items():
+            self.warnings += forbidden(runbook, runbooks.documents[name], allowed)
+        return runbooks
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _absent_systems(tocsin: TocsinFile, runbooks: Runbooks) -> list[Problem]:
+    """Runbooks whose actions need a system that tocsin.yaml does not have."""
+    sections = {"k8s": ("kubernetes", tocsin.kubernetes), "prometheus": ("prometheus", tocsin.prometheus)}
+    warnings = []
+    for name, runbook in runbooks.found.items():
+        for number, step in enumerate(runbook.steps):
+            section, present = sections.get(step.action.partition(".")[0], ("", True))
+            if not present:
+                words = f"{step.action} needs the section {section} in {MAIN}"
+                warnings.append(runbooks.documents[name].problem(("steps", number, "action"), words))
+    return warnings

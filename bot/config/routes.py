@@ -1,0 +1,92 @@
+"""The `route` tree of tocsin.yaml: checked, and made into the domain's Route with what children inherit filled in. Used by load."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+
+from pydantic import Field
+
+from bot.config.marks import Document, Path
+from bot.config.problems import Problem, unknown
+from bot.config.server import Part
+from bot.domain.matching import matcher
+from bot.domain.routing import Route
+
+
+class RouteEntry(Part):
+    """A node of the tree. What a child does not say it has from its parent."""
+
+    match: tuple[str, ...] = Field(
+        default=(), description='matchers, all of which must hold: team="shop", service=~"cart|checkout"'
+    )
+    go_on: bool = Field(default=False, alias="continue", description="after a match, try the siblings below as well")
+    policy: str | None = Field(default=None, description="the escalation policy in oncall.yaml")
+    group_by: tuple[str, ...] | None = Field(
+        default=None, description="labels that make two alerts one incident; ... means all"
+    )
+    reopen_within: timedelta | None = Field(
+        default=None, ge=timedelta(0), description="how long after its end an incident is reopened"
+    )
+    private: bool | None = Field(default=None, description="open a private channel")
+    routes: tuple[RouteEntry, ...] = ()
+
+
+def built(entry: RouteEntry, parent: Route | None = None, path: str = "root") -> Route:
+    """The domain's tree of a `checked` one."""
+    above = parent or Route()
+    here = Route(
+        path=path,
+        matchers=tuple(matcher(text) for text in entry.match),
+        go_on=entry.go_on,
+        policy=above.policy if entry.policy is None else entry.policy,
+        group_by=above.group_by if entry.group_by is None else entry.group_by,
+        reopen_within=above.reopen_within if entry.reopen_within is None else entry.reopen_within,
+        private=above.private if entry.private is None else entry.private,
+    )
+    children = tuple(built(child, here, f"{path}/{number}") for number, child in enumerate(entry.routes))
+    return here.model_copy(update={"routes": children})
+
+
+def policies_of(entry: RouteEntry) -> set[str]:
+    """Every policy that the tree names."""
+    below = (policies_of(child) for child in entry.routes)
+    return ({entry.policy} if entry.policy else set()).union(*below)
+
+
+def checked(
+    entry: RouteEntry, document: Document, policies: Collection[str], path: Path = ("route",)
+) -> Iterator[Problem]:
+    """Unknown policies, matchers that cannot be read, a root that pages nobody."""
+    if not entry.policy and path == ("route",):
+        yield document.problem(path, "the root route needs a policy: whom to page when nothing below matches", key=True)
+    elif entry.policy is not None and entry.policy not in policies:
+        yield document.problem((*path, "policy"), unknown("policy", "policies", entry.policy, policies))
+    yield from bad_matchers(entry.match, document, (*path, "match"))
+    for number, child in enumerate(entry.routes):
+        yield from checked(child, document, policies, (*path, "routes", number))
+
+
+def bad_matchers(match: Collection[str], document: Document, path: Path) -> Iterator[Problem]:
+    for number, text in enumerate(match):
+        try:
+            matcher(text)
+        except (ValueError, OverflowError, RecursionError) as error:
+            yield document.problem((*path, number), str(error))
+
+
+def doubtful(entry: RouteEntry, document: Document, path: Path = ("route",)) -> Iterator[Problem]:
+    """Routes that no alert can reach, and alerts that reach none."""
+    if path == ("route",) and entry.match:
+        yield document.problem(
+            (*path, "match"), "alerts that do not match the root route open no incident and page nobody", key=True
+        )
+    closed = False
+    for number, child in enumerate(entry.routes):
+        here = (*path, "routes", number)
+        if closed:
+            yield document.problem(
+                here, "no alert gets here: a route above it matches everything and has no continue: true", key=True
+            )
+        closed = closed or (not child.match and not child.go_on)
+        yield from doubtful(child, document, here)

@@ -1,0 +1,123 @@
+"""The JSON Schema of each file, for editors: what `tocsin schema` writes. Plugins' own parameters are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from bot.config.files import Registry, TocsinFile
+from bot.config.oncall import OncallFile
+from bot.config.policy import PolicyFile, Service
+from bot.config.secrets import SecretRef
+from bot.config.server import Hmac
+from bot.config.units import DURATION_PATTERN
+from bot.domain.runbook import Runbook
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "a template, like {{ params.service }}"}
+
+
+class _Generate(GenerateJsonSchema):
+    """As pydantic's, but durations are written as people write them, text may be a bare number and an empty section is none."""
+
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
+        return {
+            "type": "string",
+            "pattern": DURATION_PATTERN,
+            "description": "a duration, like 90s, 5m, 1h30m, 1d or 1w",
+        }
+
+    def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
+        return {**super().str_schema(schema), "type": ["string", "number"]}
+
+
+def schema(registry: Registry) -> dict[str, dict[str, Any]]:
+    """By file name, and `runbook` for the files in the runbook folders."""
+    return {
+        "tocsin.yaml": _tocsin(registry),
+        "services.yaml": _services(),
+        "oncall.yaml": _one(OncallFile, "Tocsin: who is on call"),
+        "policy.yaml": _one(PolicyFile, "Tocsin: what runbooks may do"),
+        "runbook": _runbook(registry),
+    }
+
+
+def _together(models: list[type[BaseModel]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The schema of each model, and the definitions that they share."""
+    unique = list(dict.fromkeys(models))
+    by_model, shared = models_json_schema([(model, "validation") for model in unique], schema_generator=_Generate)
+    definitions = dict(shared.get("$defs", {}))
+    whole = []
+    for model in models:
+        found = by_model[model, "validation"]
+        name = str(found.get("$ref", "")).rpartition("/")[2]
+        whole.append(dict(definitions[name]) if name else dict(found))
+    return whole, definitions
+
+
+def _one(model: type[BaseModel], title: str) -> dict[str, Any]:
+    [found], definitions = _together([model])
+    return _document(found, definitions, title)
+
+
+def _document(found: Mapping[str, Any], definitions: Mapping[str, Any], title: str) -> dict[str, Any]:
+    return {"$schema": DIALECT, **found, "title": title, "$defs": dict(definitions)}
+
+
+def _services() -> dict[str, Any]:
+    [service], definitions = _together([Service])
+    entry = {**service, "type": ["object", "null"]}
+    return _document(
+        {"type": "object", "additionalProperties": entry}, definitions, "Tocsin: the catalogue of services"
+    )
+
+
+def _tocsin(registry: Registry) -> dict[str, Any]:
+    kinds, gatherers = list(registry.sources), list(registry.gatherers)
+    plugins = [registry.sources[name] for name in kinds] + [registry.gatherers[name] for name in gatherers]
+    [main, hmac, *params], definitions = _together([TocsinFile, Hmac, *plugins])
+    own = dict(zip(kinds, params[: len(kinds)], strict=True))
+    contexts = dict(zip(gatherers, params[len(kinds) :], strict=True))
+    reference = dict(SecretRef.json_schema)
+    entries = [
+        {
+            **found,
+            "properties": {"type": {"const": kind}, "bearer": reference, "hmac": hmac, **found.get("properties", {})},
+        }
+        for kind, found in own.items()
+    ]
+    switched = {name: {"anyOf": [found, {"type": ["null", "boolean"]}]} for name, found in contexts.items()}
+    properties = dict(main["properties"])
+    properties["sources"] = {"type": "object", "additionalProperties": {"anyOf": [*entries, {"type": "null"}]}}
+    properties["context"] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"gatherers": {"type": "object", "additionalProperties": False, "properties": switched}},
+    }
+    required = ["slack", "route"]
+    return _document({**main, "properties": properties, "required": required}, definitions, "Tocsin")
+
+
+def _runbook(registry: Registry) -> dict[str, Any]:
+    names = sorted(registry.actions)
+    [runbook, *params], definitions = _together([Runbook, *(registry.actions[name] for name in names)])
+    step = dict(definitions["Step"])
+    step["properties"] = {**step["properties"], "action": {"enum": names}}
+    step["allOf"] = [
+        {
+            "if": {"properties": {"action": {"const": name}}},
+            "then": {"properties": {"with": _templatable(found)}},
+        }
+        for name, found in zip(names, params, strict=True)
+    ]
+    return _document(runbook, {**definitions, "Step": step}, "Tocsin: a runbook")
+
+
+def _templatable(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An action's parameters, each of which may be a template instead."""
+    properties = {name: {"anyOf": [wanted, TEMPLATE]} for name, wanted in found.get("properties", {}).items()}
+    return {**found, "properties": properties}

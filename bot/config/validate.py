@@ -1,0 +1,154 @@
+"""A value of a file to a model, with every problem in the words and at the place of the file. Used by load for each section."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bot.config.marks import Document, Path
+from bot.config.prepare import Preparing
+from bot.config.problems import Problem, nearest, quoted
+from bot.config.secrets import Secrets
+
+M = TypeVar("M", bound=BaseModel)
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "time_delta_type": "a duration like 5m or 1h30m",
+    "time_delta_parsing": "a duration like 5m or 1h30m",
+    "datetime_type": "a time like 2026-01-05T09:00:00+01:00",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "dict_type": "a mapping (key: value)",
+    "mapping_type": "a mapping (key: value)",
+    "tuple_type": "a list (- item)",
+    "list_type": "a list (- item)",
+    "is_instance_of": "a reference like env:NAME or file:/path",
+}
+
+
+def validate(
+    model: type[M], document: Document, value: Any, path: Path = (), secrets: Secrets | None = None
+) -> tuple[M | None, list[Problem]]:
+    """The model of the value at `path`; None when there are problems."""
+    preparing = Preparing(document, secrets)
+    prepared = preparing.value(model, value, path)
+    try:
+        made = model.model_validate(prepared)
+    except ValidationError as error:
+        return None, preparing.problems + in_words(error, document, prepared, path, preparing.refused)
+    return (None if preparing.refused else made), preparing.problems
+
+
+def validate_sections(
+    model: type[M], document: Document, secrets: Secrets | None = None
+) -> tuple[M, list[Problem], frozenset[str]]:
+    """The model of a whole file, made of the sections that are right; the others have their defaults and are named.
+
+    So one bad section does not hide the problems that only show when sections are compared. Every field needs a default.
+    """
+    if document.data is not None and not isinstance(document.data, dict):
+        message = f"wanted a mapping (key: value), found {found(document.data)}"
+        return model(), [document.problem((), message)], frozenset(model.model_fields)
+    preparing = Preparing(document, secrets)
+    prepared = preparing.model(model, document.data or {}, ())
+    problems = preparing.problems
+    bad = {str(path[0]) for path in preparing.refused}
+    try:
+        model.model_validate(prepared)
+    except ValidationError as error:
+        problems += in_words(error, document, prepared, (), preparing.refused)
+        bad |= {str(one["loc"][0]) for one in error.errors(include_url=False, include_input=False)}
+    good = {key: value for key, value in prepared.items() if key not in bad}
+    return model.model_validate(good), problems, frozenset(bad)
+
+
+def in_words(
+    error: ValidationError,
+    document: Document,
+    value: Any,
+    path: Path,
+    refused: Collection[Path] = (),
+    pending: Collection[Path] = (),
+) -> list[Problem]:
+    """Pydantic's complaints about `value`, which stands at `path`.
+
+    Left out: those at or below a `refused` path (told already), and those about a value that is `pending` (a template) or holds one.
+    """
+    problems = []
+    for one in error.errors(include_url=False):
+        here = (*path, *located(value, one["loc"]))
+        missing = one["type"] == "missing"
+        if any(here[: len(known)] == known for known in (*refused, *pending)):
+            continue
+        if not missing and any(known[: len(here)] == here for known in pending):
+            continue
+        if missing:
+            problems.append(document.problem(here, f"{quoted(one['loc'][-1])} is missing", key=True))
+        else:
+            problems.append(
+                document.problem(here, _message(one["type"], one["msg"], one.get("ctx") or {}, one["input"]))
+            )
+    return problems
+
+
+def located(value: Any, loc: Sequence[int | str]) -> Path:
+    """Pydantic's location as a path through the value: parts that name a union's arm, a validator or a missing key are left out."""
+    path: list[int | str] = []
+    for part in loc:
+        inside = isinstance(value, Mapping) and part in value
+        if inside or (isinstance(value, list | tuple) and isinstance(part, int) and 0 <= part < len(value)):
+            value = value[part]
+            path.append(part)
+    return tuple(path)
+
+
+def _message(kind: str, said: str, context: Mapping[str, Any], value: Any) -> str:
+    if kind in ("value_error", "assertion_error"):
+        return said.partition(", ")[2] or said
+    if kind in ("literal_error", "enum"):
+        expected = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+        near = nearest(str(value), expected.split(", ")) if isinstance(value, str) else ""
+        return f"wanted one of {expected}, found {found(value)}{near}"
+    if kind == "too_short":
+        return f"wanted at least {context.get('min_length')}, found {context.get('actual_length')}"
+    if kind == "string_pattern_mismatch":
+        return f"{found(value)} does not fit the pattern {context.get('pattern')}"
+    wanted = _WANTED.get(kind) or said.removeprefix("Input should be ").removeprefix("a valid ")
+    return f"wanted {wanted}, found {found(value)}{_spaced_colon(kind, value)}"
+
+
+def _spaced_colon(kind: str, value: Any) -> str:
+    """`rotation: shop` is a mapping to YAML where `rotation:shop` was meant."""
+    if kind not in ("string_type", "is_instance_of") or not isinstance(value, dict) or len(value) != 1:
+        return ""
+    key, item = next(iter(value.items()))
+    return (
+        f"; for text, leave out the space after the colon or put it in quotes: {quoted(f'{key}:{item}')}"
+        if isinstance(item, str)
+        else ""
+    )
+
+
+def found(value: Any) -> str:
+    """A value in words. Text where something else is wanted may be a secret in the wrong place: only short, plain words are shown."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return quoted(value) if isinstance(value, str) and len(value) <= 24 else "text"

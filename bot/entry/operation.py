@@ -1,0 +1,78 @@
+"""For whoever runs Tocsin: `/healthz` (the process answers), `/readyz` (what it needs answers), `/metrics` (for Prometheus).
+
+They tell no secrets and ask for no token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from bot.domain.ports import Backlog, Clock
+from bot.entry.metrics import Metrics
+from bot.errors import TryLater
+
+Check = Callable[[], Awaitable[None]]
+"""Returns when all is well; raises when not. The text of a TryLater is shown, of other failures only the kind."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The routes and what they ask. Every question has to be answered within `seconds`."""
+
+    checks: Mapping[str, Check]
+    backlog: Callable[[], Awaitable[Sequence[Backlog]]]
+    metrics: Metrics
+    clock: Clock
+    seconds: float = 2.0
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/healthz", self._healthz),
+            web.get("/readyz", self._readyz),
+            web.get("/metrics", self._metrics),
+        ]
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        """All checks at once; 503 when one fails, with every result by name."""
+        results = await asyncio.gather(*(self._checked(check) for check in self.checks.values()))
+        checks = dict(zip(self.checks, results, strict=True))
+        ready = all(result == "ok" for result in results)
+        if not ready:
+            log.warning("not ready", checks=checks)
+        body = {"status": "ok" if ready else "not ready", "checks": checks}
+        return web.json_response(body, status=200 if ready else 503)
+
+    async def _checked(self, check: Check) -> str:
+        try:
+            async with asyncio.timeout(self.seconds):
+                await check()
+        except TimeoutError:
+            return f"no answer within {self.seconds:g} s"
+        except TryLater as error:
+            return str(error) or "not available"
+        except Exception as error:
+            log.error("readiness check failed", exc_info=error)
+            return f"failed ({type(error).__name__})"
+        return "ok"
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """The outbox is read at every scrape; what was counted is shown even when it cannot be read."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                backlog: Sequence[Backlog] | None = await self.backlog()
+        except Exception as error:
+            log.warning("the outbox could not be read for a scrape", reason=str(error) or type(error).__name__)
+            backlog = None
+        self.metrics.backlog(backlog, self.clock())
+        text, content_type = self.metrics.rendered(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})

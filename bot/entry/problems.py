@@ -1,0 +1,93 @@
+"""What a sender is told when something is wrong: one JSON shape for every refusal, never a stack trace. Used by every HTTP route in entry.
+
+{"error": "what is wrong and where", "hint": "what to do about it"}
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from bot.errors import BadInput, Overloaded, TryLater
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RETRY_AFTER = 5  # seconds, when the failure does not say
+
+log = structlog.get_logger(__name__)
+
+
+class Refused(Exception):
+    """A request that is answered with `status` (4xx or 5xx), and why."""
+
+    def __init__(self, status: int, error: str, hint: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.hint = hint
+        self.headers = dict(headers or {})
+
+
+def answer(refused: Refused, **more: Any) -> web.Response:
+    body = {"error": refused.error, "hint": refused.hint, **more}
+    return web.json_response(body, status=refused.status, headers=refused.headers)
+
+
+def told(handler: Handler) -> Handler:
+    """The handler with every failure turned into an answer. What nobody foresaw is logged with an id, and only the id is told."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as response:
+            if response.status < 400:
+                raise
+            headers = {"Allow": response.headers["Allow"]} if "Allow" in response.headers else {}
+            return answer(Refused(response.status, response.reason, headers=headers))
+        except Exception as error:
+            return _answered(request, error)
+
+    return guarded
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """`told` for a whole application: unknown paths and methods are answered in the same shape."""
+    return await told(handler)(request)
+
+
+def refusal(error: Exception) -> Refused | None:
+    """The refusal that one of the program's own failures means; None for a bug."""
+    match error:
+        case Refused():
+            return error
+        case BadInput():
+            return Refused(400, str(error), "correct it and send it again; sent again as it is, it is refused again")
+        case Overloaded():
+            return _later(str(error), error.retry_after)
+        case TryLater():
+            return _later("something that is needed for this does not answer now; nothing was stored", error.delay)
+        case _:
+            return None
+
+
+def _answered(request: web.Request, error: Exception) -> web.Response:
+    refused = refusal(error)
+    if refused is not None:
+        if not isinstance(error, (Refused, BadInput)):
+            log.warning("asked the sender to come again", path=request.path, reason=str(error))
+        return answer(refused)
+    number = secrets.token_hex(4)
+    log.error("request failed", id=number, method=request.method, path=request.path, exc_info=error)
+    return answer(
+        Refused(500, f"an error inside Tocsin ({number})", f"its log has the details under id {number}"), id=number
+    )
+
+
+def _later(error: str, delay: float | None) -> Refused:
+    seconds = max(1, math.ceil(RETRY_AFTER if delay is None else delay))
+    return Refused(503, error, f"send it again in {seconds} s", {"Retry-After": str(seconds)})

@@ -1,0 +1,60 @@
+"""Words that people write to the bot: the slash command, and a mention of it in a channel."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot.entry.slack.actions import actor_of, person_of
+from bot.entry.slack.commands import Ask, Commands
+from bot.entry.slack.ports import Flows
+from bot.entry.slack.replies import Outcome, Person, Replies, said
+
+COMMAND = "/incident"
+_MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>")
+
+
+class Words:
+    """Registers the command and the mention."""
+
+    def __init__(self, flows: Flows, replies: Replies) -> None:
+        self._flows = flows
+        self._replies = replies
+        self._commands = Commands(flows)
+
+    def register(self, app: AsyncApp) -> None:
+        app.command(COMMAND)(self._on_command)
+        app.event("app_mention")(self._on_mention)
+
+    async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """The answer goes back with the acknowledgement when it is there in time; a modal has to be opened before that."""
+        person = person_of(body)
+        text = html.unescape(str(body.get("text") or ""))
+        ask = Ask(text, actor_of(body, self._flows), person.channel_id, can_open_modal=bool(person.trigger_id))
+
+        async def first(outcome: Outcome | None) -> object:
+            if outcome is None or outcome.reply.view is not None:
+                return await ack()
+            return await ack(response_type="ephemeral", **said(outcome.reply))
+
+        key = f"command:{person.trigger_id or person.response_url}"
+        outcome, in_time = await self._replies.within(key, lambda: self._commands.run(ask), first)
+        if not in_time or outcome.reply.view is not None:
+            await self._replies.tell(person, outcome.reply)
+
+    async def _on_mention(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """`@Tocsin ack` is `/incident ack`. The same message under two event ids is one command."""
+        await ack()
+        event = body.get("event") or {}
+        if event.get("bot_id") or not event.get("user"):
+            return
+        text = html.unescape(_MENTION.sub(" ", str(event.get("text") or ""), count=1)).strip()
+        actor = self._flows.directory().by_slack(str(event["user"]))
+        channel = str(event.get("channel") or "")
+        person = Person(str(event["user"]), channel, thread_ts=str(event.get("thread_ts") or ""))
+        key = f"mention:{channel}:{event.get('ts')}"
+        outcome = await self._replies.outcome(key, lambda: self._commands.run(Ask(text, actor, channel)))
+        await self._replies.tell(person, outcome.reply)

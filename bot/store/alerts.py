@@ -1,0 +1,72 @@
+"""The SQL of alerts and their log, and of the small things that intake needs beside them. Called by transaction.SqlTx."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from bot.domain.alert import AlertState, Received
+from bot.store.rows import (
+    alert_doc,
+    alert_state_of,
+    alert_state_values,
+    received_of,
+    received_values,
+)
+from bot.store.statements import chunks, put
+from bot.store.statements import insert as insert_into
+from bot.store.tables import alert_log, alerts, counters, once_keys
+from bot.store.types import Utc, stored_key
+
+
+def next_id(conn: Connection, counter: str) -> int:
+    statement = insert_into(conn, counters).values(name=counter, value=1)
+    counting = statement.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1})
+    return int(conn.execute(counting.returning(counters.c.value)).scalar_one())
+
+
+def once(conn: Connection, key: str, until: datetime, now: datetime) -> bool:
+    statement = insert_into(conn, once_keys).values(key=key, until=until)
+    renewing = statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={"until": statement.excluded.until},
+        where=once_keys.c.until <= bindparam("now", now, Utc()),
+    )
+    return conn.execute(renewing.returning(once_keys.c.key)).first() is not None
+
+
+def alert_states(conn: Connection, keys: Collection[str], lock: bool) -> dict[str, AlertState]:
+    asked = {stored_key(key): key for key in keys}
+    found = {}
+    for chunk in chunks(asked):
+        query = select(alerts).where(alerts.c.key.in_(chunk)).order_by(alerts.c.key)
+        for row in conn.execute(query.with_for_update(key_share=True) if lock else query):
+            found[asked[row.key]] = alert_state_of(row)
+    return found
+
+
+def save_alerts(
+    conn: Connection, states: Collection[AlertState], log: Collection[Received], absent: Collection[str]
+) -> None:
+    """`absent`: keys that this transaction has looked for in vain. Who inserted one meanwhile wins, and this work is run again."""
+    every = [*(state.alert for state in states), *(line.alert for line in log)]
+    docs = {number: alert_doc(alert) for number, alert in {id(alert): alert for alert in every}.items()}
+    rows = {state.alert.key: alert_state_values(state, docs[id(state.alert)]) for state in states}
+    if new := [row for key, row in rows.items() if key in absent]:
+        conn.execute(insert(alerts), new)
+    put(conn, alerts, [rows[key] for key in sorted(rows) if key not in absent])
+    if log:
+        conn.execute(insert(alert_log), [received_values(line, docs[id(line.alert)]) for line in log])
+
+
+def alerts_of(conn: Connection, incident_id: int, limit: int) -> tuple[AlertState, ...]:
+    query = select(alerts).where(alerts.c.incident_id == incident_id)
+    ordered = query.order_by(alerts.c.firing.desc(), alerts.c.last_seen.desc(), alerts.c.key)
+    return tuple(map(alert_state_of, conn.execute(ordered.limit(limit))))
+
+
+def log_of(conn: Connection, alert_key: str, limit: int) -> tuple[Received, ...]:
+    query = select(alert_log).where(alert_log.c.alert_key == alert_key)
+    return tuple(map(received_of, conn.execute(query.order_by(alert_log.c.id.desc()).limit(limit))))

@@ -1,0 +1,151 @@
+"""The SQL of the worker's side of the outbox: which rows may be delivered now, and who has them. Called by the stores.
+
+Written as text: the literals must match the partial indexes, and the head of a lane must be looked up by its index, row by row, however
+many timers are waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, and_, bindparam, case, delete, func, select, text, update
+
+from bot.domain.effects import Priority
+from bot.domain.ports import Backlog, Delivery
+from bot.store.rows import effect_of
+from bot.store.tables import once_keys, outbox
+from bot.store.types import Utc
+
+# Nobody holds the lane, and nothing that is due, being retried or left behind stands before this row in it.
+_HEAD_OF_LANE = """
+    not exists (select 1 from outbox as busy where busy.lane = candidate.lane and busy.state = 'leased' and busy.lease_until > :now)
+    and candidate.id = (
+        select head.id from outbox as head
+        where head.lane = candidate.lane and head.state in ('pending', 'leased')
+          and (head.due <= :now or head.attempts > 0)
+        order by head.priority, head.id limit 1
+    )
+"""
+# Priority by priority, so that the timers that are not due yet are never read.
+_DUE = """
+    select * from (
+        select id, priority, due from outbox as candidate
+        where candidate.state = 'pending' and candidate.priority = {priority} and candidate.due <= :now and {head}
+        order by due, id limit :wanted
+    ) as due_{priority}
+"""
+_LEFT_BEHIND = """
+    select * from (
+        select id, priority, due from outbox as candidate
+        where candidate.state = 'leased' and candidate.lease_until <= :now and {head}
+        order by priority, due, id limit :wanted
+    ) as left_behind
+"""
+READY_SQL = (
+    " union all ".join(
+        [
+            *(_DUE.format(priority=int(one), head=_HEAD_OF_LANE) for one in Priority),
+            _LEFT_BEHIND.format(head=_HEAD_OF_LANE),
+        ]
+    )
+    + " order by priority, due, id limit :wanted"
+)
+_COMING = "select min(due) as due from outbox where state = 'pending' and priority = {priority} and due > :now"
+_LEASE_ENDS = "select min(lease_until) as due from outbox where state = 'leased' and lease_until > :now"
+NEXT_SQL = " union all ".join([*(_COMING.format(priority=int(one)) for one in Priority), _LEASE_ENDS])
+
+
+def _timed(sql: str) -> TextClause:
+    return text(sql).bindparams(bindparam("now", type_=Utc()))
+
+
+_READY = _timed(READY_SQL).columns(id=outbox.c.id.type, due=Utc())
+_NEXT = _timed(NEXT_SQL).columns(due=Utc())
+_CLAIMABLE = and_(
+    outbox.c.id.in_(bindparam("ids", expanding=True)),
+    (and_(outbox.c.state == "pending", outbox.c.due <= bindparam("now")))
+    | (and_(outbox.c.state == "leased", outbox.c.lease_until <= bindparam("now"))),
+)
+_CLAIM = (
+    update(outbox)
+    .where(outbox.c.id.in_(select(outbox.c.id).where(_CLAIMABLE).with_for_update(skip_locked=True)))
+    .values(
+        state="leased",
+        owner=bindparam("new_owner"),
+        lease_until=bindparam("until"),
+        attempts=outbox.c.attempts + 1,
+        again=outbox.c.unsure,
+        unsure=True,
+    )
+    .returning(*outbox.c)
+)
+
+
+def claim(conn: Connection, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+    """On PostgreSQL the caller holds the claim lock, so that no lane is given out twice."""
+    ids = [row.id for row in conn.execute(_READY, {"now": now, "wanted": limit})]
+    if not ids:
+        return []
+    claimed = conn.execute(_CLAIM, {"ids": ids, "now": now, "until": lease_until, "new_owner": owner}).all()
+    urgent = sorted(claimed, key=lambda row: (row.priority, row.due, row.id))
+    return [
+        Delivery(row.id, effect_of(row), row.attempts, row.again, row.asked_at, row.generation, owner) for row in urgent
+    ]
+
+
+def renew(conn: Connection, deliveries: Sequence[Delivery], lease_until: datetime) -> set[int]:
+    renewed = set()
+    for delivery in deliveries:
+        mine = and_(
+            outbox.c.id == delivery.id,
+            outbox.c.state == "leased",
+            outbox.c.owner == delivery.owner,
+            outbox.c.attempts == delivery.attempts,
+        )
+        if conn.execute(update(outbox).where(mine).values(lease_until=lease_until)).rowcount:
+            renewed.add(delivery.id)
+    return renewed
+
+
+def release(conn: Connection, owner: str, now: datetime) -> int:
+    mine = and_(outbox.c.state == "leased", outbox.c.owner == owner)
+    at_once = case((outbox.c.due > now, now), else_=outbox.c.due)
+    freed = update(outbox).where(mine).values(state="pending", owner="", lease_until=None, again=False, due=at_once)
+    return conn.execute(freed).rowcount
+
+
+def next_due(conn: Connection, now: datetime) -> datetime | None:
+    ready = conn.execute(_READY, {"now": now, "wanted": 1}).first()
+    if ready is not None:
+        due: datetime = ready.due
+        return min(due, now)
+    coming: list[datetime] = [row.due for row in conn.execute(_NEXT, {"now": now}) if row.due is not None]
+    return min(coming, default=None)
+
+
+def backlog(conn: Connection, now: datetime) -> tuple[Backlog, ...]:
+    undelivered = outbox.c.state.in_(["pending", "leased"])
+    due = and_(undelivered, outbox.c.due <= now)
+    counted = select(
+        outbox.c.kind,
+        func.count(case((due, 1))),
+        func.count(case((undelivered, 1))),
+        func.count(case((outbox.c.state == "dead", 1))),
+        func.min(case((due, outbox.c.due))),
+    )
+    query = counted.where(outbox.c.state != "done").group_by(outbox.c.kind).order_by(outbox.c.kind)
+    return tuple(Backlog(*row) for row in conn.execute(query))
+
+
+def prune(conn: Connection, before: datetime, limit: int) -> int:
+    old: Any = (
+        select(outbox.c.id)
+        .where(outbox.c.state == "done", outbox.c.settled_at < before)
+        .order_by(outbox.c.settled_at)
+        .limit(limit)
+    )
+    expired = select(once_keys.c.key).where(once_keys.c.until < before).order_by(once_keys.c.until).limit(limit)
+    rows = conn.execute(delete(outbox).where(outbox.c.id.in_(old))).rowcount
+    return rows + conn.execute(delete(once_keys).where(once_keys.c.key.in_(expired))).rowcount

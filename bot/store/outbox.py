@@ -1,0 +1,124 @@
+"""The SQL of asking and settling: how outbox rows come and go inside a flow's transaction. `memory_outbox` says the same in Python.
+
+A row that was delivered and is asked for again gets a new number, so it goes to the end of its lane: a card that is asked for all the time
+must not keep everything else waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.domain.effects import Effect
+from bot.domain.ports import Delivery, Settled
+from bot.store.rows import effect_of, effect_values
+from bot.store.statements import chunks
+from bot.store.tables import outbox
+
+
+def ask(conn: Connection, effects: Iterable[Effect]) -> bool:
+    """Whether anything was asked for."""
+    asked = _newest(effects)
+    if not asked:
+        return False
+    for keys in chunks([effect.key for effect in asked if effect.latest_wins]):
+        settled = and_(outbox.c.key.in_(keys), outbox.c.state.in_(["done", "dead"]))
+        conn.execute(delete(outbox).where(settled))
+    conn.execute(_ask(conn.dialect.name), [effect_values(effect) for effect in asked])
+    return True
+
+
+def _newest(effects: Iterable[Effect]) -> list[Effect]:
+    """One effect per key, in the order in which the keys came: the last one that wins, else the first one."""
+    asked: dict[str, Effect] = {}
+    for effect in effects:
+        if effect.key not in asked or effect.latest_wins:
+            asked[effect.key] = effect
+    return list(asked.values())
+
+
+@cache
+def _ask(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    statement = sqlite.insert(outbox) if dialect == "sqlite" else postgresql.insert(outbox)
+    wanted = statement.excluded
+    # For a row in flight, `asked_at` is already that of the next delivery; a pending one stands for its oldest request.
+    oldest = and_(outbox.c.state == "pending", outbox.c.asked_at < wanted.due)
+    replaced = {
+        "payload": wanted.payload,
+        "due": wanted.due,
+        "priority": wanted.priority,
+        "asked_at": case((oldest, outbox.c.asked_at), else_=wanted.due),
+        "generation": outbox.c.generation + 1,
+    }
+    return statement.on_conflict_do_update(index_elements=["key"], set_=replaced, where=wanted.latest_wins)
+
+
+def settle(conn: Connection, delivery: Delivery, settled: Settled, now: datetime) -> bool:
+    values: dict[str, Any] = {
+        "held_id": delivery.id,
+        "held_owner": delivery.owner,
+        "held_attempts": delivery.attempts,
+        "held_generation": delivery.generation,
+        "why": settled.error,
+    }
+    if settled.outcome == "later":
+        values |= {"at": settled.due or now, "doubt": settled.unsure}
+        return conn.execute(_SETTLE_LATER, values).rowcount == 1
+    values |= {"outcome": settled.outcome, "at": now, "doubt": settled.outcome == "dead"}
+    return conn.execute(_SETTLE, values).rowcount == 1 or _asked_again(conn, values)
+
+
+_HELD = and_(
+    outbox.c.id == bindparam("held_id"),
+    outbox.c.state == "leased",
+    outbox.c.owner == bindparam("held_owner"),
+    outbox.c.attempts == bindparam("held_attempts"),
+)
+_SAME = outbox.c.generation == bindparam("held_generation")
+_FREE: dict[str, Any] = {"owner": "", "lease_until": None, "again": False, "error": bindparam("why")}
+
+_SETTLE = (
+    update(outbox)
+    .where(_HELD, _SAME)
+    .values(**_FREE, state=bindparam("outcome"), settled_at=bindparam("at"), unsure=bindparam("doubt"))
+)
+_SETTLE_LATER = (
+    update(outbox)
+    .where(_HELD)
+    .values(
+        **_FREE,
+        state="pending",
+        due=case((_SAME, bindparam("at", type_=outbox.c.due.type)), else_=outbox.c.due),
+        unsure=case((bindparam("doubt"), True), else_=outbox.c.again),
+    )
+)
+_TAKE_BACK = delete(outbox).where(_HELD).returning(*outbox.c)
+
+
+def _asked_again(conn: Connection, values: dict[str, Any]) -> bool:
+    """The delivery is over, and what was asked for meanwhile begins a life of its own. False when the lease is lost."""
+    row = conn.execute(_TAKE_BACK, {name: value for name, value in values.items() if name in _LEASE}).one_or_none()
+    if row is None:
+        return False
+    effect = effect_of(row)
+    conn.execute(insert(outbox), [{**effect_values(effect), "asked_at": row.asked_at}])
+    return True
+
+
+_LEASE = ("held_id", "held_owner", "held_attempts")
+
+
+def dead(conn: Connection, limit: int) -> tuple[tuple[Effect, str], ...]:
+    query = select(outbox).where(outbox.c.state == "dead", outbox.c.settled_at.is_not(None))
+    newest = conn.execute(query.order_by(outbox.c.settled_at.desc(), outbox.c.id.desc()).limit(limit))
+    return tuple((effect_of(row), row.error) for row in newest)
+
+
+def notify(conn: Connection, channel: str) -> None:
+    """PostgreSQL: wake the workers of all replicas when this transaction commits."""
+    conn.execute(select(func.pg_notify(channel, "")))

@@ -1,0 +1,219 @@
+"""The store on PostgreSQL: any number of replicas, each write a transaction of its own, the database the only judge. Opened by `open_store`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bot.domain.ports import Backlog, Delivery, Tx
+from bot.errors import TryLater
+from bot.store import claims, locks, outbox
+from bot.store.failures import ATTEMPTS, conflict, is_race, pause, understood
+from bot.store.transaction import Hop, SqlTx
+from bot.store.wake import Wake
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+CHANNEL = "tocsin_work"
+ANSWER = 5.0  # s in which `check` wants an answer
+# While listening, look all the same now and then: a connection can be dead without saying so. Without listening, poll.
+LISTENING, POLLING = 10.0, 1.0
+# A replica that stops in the middle of a transaction (a frozen machine) must not hold its locks, and everybody else, for long.
+FORGIVEN, FORGIVEN_CLAIMING = "30s", "5s"
+
+
+def engine_of(url: URL) -> AsyncEngine:
+    settings = {
+        "application_name": "tocsin",
+        "idle_in_transaction_session_timeout": FORGIVEN,
+        "lock_timeout": "20s",
+        "jit": "off",  # it costs more than these queries take
+    }
+    return create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=20,
+        connect_args={"server_settings": settings, "timeout": 10, "command_timeout": 60},
+    )
+
+
+class PostgresStore:
+    """Call `open_store`, which makes sure that the tables are there."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._wake = Wake()
+        self._listener: AsyncConnection | None = None
+        self._closed = False
+
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        return await self._write(work)
+
+    async def _write(self, work: Callable[[SqlTx], Awaitable[T]]) -> T:
+        """Run the work until it commits or fails. Losing a race runs it again; so does, once, a connection that had died in the pool."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._committed(work)
+            except Exception as error:
+                stale = attempt == 1 and isinstance(error, DBAPIError) and error.connection_invalidated
+                if not is_race(error) and not stale:
+                    known = understood(error)
+                    if known is error:
+                        raise
+                    raise known from error
+                if attempt == ATTEMPTS:
+                    raise conflict(error) from error
+            await asyncio.sleep(pause(attempt))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _committed(self, work: Callable[[SqlTx], Awaitable[T]]) -> T:
+        self._must_be_open()
+        async with self._engine.connect() as connection:
+            await connection.begin()
+            tx = SqlTx(_hop(connection), writable=True)
+            try:
+                result = await work(tx)
+                if tx.asked:
+                    await tx.change(outbox.notify, CHANNEL)
+            finally:
+                tx.over()
+            await _commit(connection)
+        if tx.woke:
+            self._wake.now()
+        return result
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        async with self._reading() as tx:
+            return await work(tx)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[SqlTx]:
+        """One view for all of its queries. A connection that had died in the pool is found out before the work begins."""
+        self._must_be_open()
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                tx = SqlTx(_hop(connection), writable=False)
+                try:
+                    yield tx
+                finally:
+                    tx.over()
+        except Exception as error:
+            known = understood(error)
+            if known is error:
+                raise
+            raise known from error
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise TryLater("database: the store is closed")
+
+    async def claim(self, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+        return await self._write(lambda tx: tx.change(_claim, owner, now, lease_until, limit))
+
+    async def renew(self, deliveries: Sequence[Delivery], lease_until: datetime) -> set[int]:
+        return await self._write(lambda tx: tx.change(claims.renew, deliveries, lease_until))
+
+    async def release(self, owner: str, now: datetime) -> int:
+        async def work(tx: SqlTx) -> int:
+            tx.woke = tx.asked = True
+            return await tx.change(claims.release, owner, now)
+
+        return await self._write(work)
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        async with self._reading() as tx:
+            return await tx.look(claims.next_due, now)
+
+    async def backlog(self, now: datetime) -> tuple[Backlog, ...]:
+        async with self._reading() as tx:
+            return await tx.look(claims.backlog, now)
+
+    async def prune(self, before: datetime, limit: int = 1000) -> int:
+        return await self._write(lambda tx: tx.change(claims.prune, before, limit))
+
+    async def wait_for_work(self, seconds: float) -> None:
+        listening = await self._listen()
+        await self._wake.wait(min(seconds, LISTENING if listening else POLLING))
+
+    async def _listen(self) -> bool:
+        """Whether commits of other replicas wake this one. Tried again each time somebody waits."""
+        if self._listener is not None:
+            return True
+        if self._closed:
+            return False
+        try:
+            self._listener = await self._listening()
+        except Exception as error:
+            if understood(error) is error:
+                raise
+            return False
+        self._wake.now()  # what was committed while nobody listened
+        return True
+
+    async def _listening(self) -> AsyncConnection:
+        connection = await self._engine.connect()
+        try:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.add_listener(CHANNEL, lambda *_: self._wake.now())
+            driver.add_termination_listener(self._unheard)
+        except BaseException:
+            await connection.invalidate()
+            await connection.close()
+            raise
+        return connection
+
+    def _unheard(self, _: Any) -> None:
+        self._listener = None
+        self._wake.now()
+
+    async def check(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER), self._reading() as tx:
+                await tx.look(lambda conn: conn.execute(text("select 1")))
+        except TimeoutError:
+            raise TryLater(f"database: no answer in {ANSWER:g} s") from None
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            await listener.invalidate()
+            await listener.close()
+        await self._engine.dispose()
+
+
+def _hop(connection: AsyncConnection) -> Hop:
+    async def hop(fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await connection.run_sync(fn, *args, **kwargs)
+
+    return hop
+
+
+def _claim(conn: Connection, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+    """One replica claims at a time, each seeing what the one before took: so no lane is given out twice."""
+    conn.execute(text(f"set local idle_in_transaction_session_timeout = '{FORGIVEN_CLAIMING}'"))
+    locks.hold(conn, "claim")
+    return claims.claim(conn, owner, now, lease_until, limit)
+
+
+async def _commit(connection: AsyncConnection) -> None:
+    try:
+        await connection.commit()
+    except Exception as error:
+        known = understood(error, uncertain=True)
+        if known is error:
+            raise
+        raise known from error

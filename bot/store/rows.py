@@ -1,0 +1,179 @@
+"""Domain values as rows and back. Used by the modules that hold the SQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from bot.domain.alert import Alert, AlertState, Received
+from bot.domain.effects import Effect, Priority
+from bot.domain.incident import Incident
+from bot.domain.run import Run
+from bot.domain.timeline import Entry
+
+# ASCII only: what a text column could not hold (NUL, half a surrogate pair) is escaped and comes back as it was.
+to_json = json.JSONEncoder(separators=(",", ":")).encode
+Values = dict[str, Any]
+
+
+def alert_doc(alert: Alert) -> str:
+    return to_json(
+        {
+            "source": alert.source,
+            "fingerprint": alert.fingerprint,
+            "firing": alert.firing,
+            "labels": dict(alert.labels),
+            "annotations": dict(alert.annotations),
+            "starts_at": alert.starts_at.isoformat(),
+            "ends_at": alert.ends_at and alert.ends_at.isoformat(),
+            "url": alert.url,
+        }
+    )
+
+
+def alert_of(doc: str) -> Alert:
+    found = json.loads(doc)
+    ends_at = found.pop("ends_at")
+    return Alert(
+        **{**found, "starts_at": datetime.fromisoformat(found["starts_at"])},
+        ends_at=datetime.fromisoformat(ends_at) if ends_at else None,
+    )
+
+
+def alert_state_values(state: AlertState, doc: str) -> Values:
+    return {
+        "key": state.alert.key,
+        "incident_id": state.incident_id,
+        "firing": state.alert.firing,
+        "first_seen": state.first_seen,
+        "last_seen": state.last_seen,
+        "deliveries": state.deliveries,
+        "doc": doc,
+    }
+
+
+def alert_state_of(row: Row[Any]) -> AlertState:
+    return AlertState(alert_of(row.doc), row.first_seen, row.last_seen, row.deliveries, row.incident_id)
+
+
+def received_values(received: Received, doc: str) -> Values:
+    return {
+        "alert_key": received.alert.key,
+        "at": received.at,
+        "outcome": received.outcome,
+        "reason": received.reason,
+        "trail": to_json(received.trail),
+        "incident_id": received.incident_id,
+        "doc": doc,
+    }
+
+
+def received_of(row: Row[Any]) -> Received:
+    return Received(row.at, alert_of(row.doc), row.outcome, row.reason, tuple(json.loads(row.trail)), row.incident_id)
+
+
+def incident_values(incident: Incident) -> Values:
+    return {
+        "id": incident.id,
+        "group_key": incident.group_key,
+        "state": incident.state.value,
+        "severity": incident.severity,
+        "service": incident.service,
+        "channel_id": incident.channel_id,
+        "opened_at": incident.opened_at,
+        "resolved_at": incident.resolved_at,
+        "doc": incident.model_dump_json(),
+    }
+
+
+def entry_values(incident_id: int, entry: Entry) -> Values:
+    # Not pydantic's JSON: it writes NaN as null, and the hash of the entry would no longer hold.
+    body = {**entry.model_dump(), "at": entry.at.isoformat()}
+    return {
+        "incident_id": incident_id,
+        "seq": entry.seq,
+        "at": entry.at,
+        "kind": entry.kind,
+        "hash": entry.hash,
+        "doc": to_json(body),
+    }
+
+
+def entry_of(doc: str) -> Entry:
+    return Entry.model_validate(json.loads(doc))
+
+
+def run_values(run: Run) -> Values:
+    return {
+        "id": run.id,
+        "incident_id": run.incident_id,
+        "runbook": run.runbook.name,
+        "state": run.state.value,
+        "requested_by": run.requested_by.id,
+        "created_at": run.created_at,
+        "ended_at": run.ended_at,
+        "doc": run.model_dump_json(),
+    }
+
+
+def step_values(run: Run) -> list[Values]:
+    return [
+        {
+            "run_id": run.id,
+            "number": number,
+            "step": run.runbook.steps[number].id,
+            "action": run.runbook.steps[number].action,
+            "state": step.state.value,
+            "digest": step.plan.digest if step.plan else "",
+            "changed": step.changed,
+            "message": step.message,
+            "started_at": step.started_at,
+            "ended_at": step.ended_at,
+        }
+        for number, step in enumerate(run.steps)
+    ]
+
+
+def approval_values(run: Run) -> list[Values]:
+    return [
+        {
+            "run_id": run.id,
+            "number": number,
+            "digest": approval.digest,
+            "actor_id": approval.actor.id,
+            "actor_name": approval.actor.name,
+            "at": approval.at,
+        }
+        for number, step in enumerate(run.steps)
+        for approval in step.approvals
+    ]
+
+
+def effect_values(effect: Effect) -> Values:
+    return {
+        "key": effect.key,
+        "kind": effect.kind,
+        "lane": effect.lane,
+        "priority": int(effect.priority),
+        "latest_wins": effect.latest_wins,
+        "asked_at": effect.due,
+        "due": effect.due,
+        "payload": to_json(effect.payload),
+    }
+
+
+def effect_of(row: Row[Any] | Mapping[str, Any]) -> Effect:
+    found = row if isinstance(row, Mapping) else row._mapping
+    return Effect(
+        kind=found["kind"],
+        key=found["key"],
+        lane=found["lane"],
+        priority=Priority(found["priority"]),
+        due=found["due"],
+        payload=json.loads(found["payload"]),
+        latest_wins=found["latest_wins"],
+    )

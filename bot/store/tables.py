@@ -1,0 +1,207 @@
+"""The tables. Columns are what queries need; the whole of a model is its JSON in `doc`. Changed only together with a migration.
+
+JSON is kept as text, not as jsonb: the timeline's hashes are over its exact values.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from bot.store.types import BigId, Key, Utc, Words
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+OPEN_INCIDENT = text("state in ('triggered', 'acknowledged', 'mitigated')")
+PENDING = text("state = 'pending'")
+UNDELIVERED = text("state in ('pending', 'leased')")
+LEASED = text("state = 'leased'")
+SETTLED = text("settled_at is not null")
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("value", BigId, nullable=False),
+)
+
+once_keys = Table(
+    "once_keys",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("until", Utc, nullable=False, index=True),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("incident_id", BigId),
+    Column("firing", Boolean, nullable=False),
+    Column("first_seen", Utc, nullable=False),
+    Column("last_seen", Utc, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("ix_alerts_incident_id", "incident_id", "firing", "last_seen"),
+)
+
+alert_log = Table(
+    "alert_log",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("alert_key", Key, nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("outcome", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("trail", Text, nullable=False),
+    Column("incident_id", BigId),
+    Column("doc", Text, nullable=False),
+    Index("ix_alert_log_alert_key", "alert_key", "id"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    Column("group_key", Key, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("severity", Words, nullable=False),
+    Column("service", Words, nullable=False),
+    Column("channel_id", Words, nullable=False),
+    Column("opened_at", Utc, nullable=False),
+    Column("resolved_at", Utc),
+    Column("doc", Text, nullable=False),
+    Index("ix_incidents_group_key", "group_key", "id"),
+    Index("ix_incidents_state", "state", "id"),
+    Index("ix_incidents_channel_id", "channel_id"),
+    # One problem is one incident (P2), whatever the replicas do at the same time.
+    Index(
+        "uq_incidents_open_group",
+        "group_key",
+        unique=True,
+        sqlite_where=OPEN_INCIDENT,
+        postgresql_where=OPEN_INCIDENT,
+    ),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("incident_id", BigId, ForeignKey("incidents.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("hash", Words, nullable=False),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("incident_id", "seq"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    Column("incident_id", BigId, nullable=False, index=True),
+    Column("runbook", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("requested_by", Words, nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+    Column("doc", Text, nullable=False),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run_id", BigId, ForeignKey("runs.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("step", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("digest", Words, nullable=False),
+    Column("changed", Boolean, nullable=False),
+    Column("message", Words, nullable=False),
+    Column("started_at", Utc),
+    Column("ended_at", Utc),
+    PrimaryKeyConstraint("run_id", "number"),
+)
+
+# Append-only: an approval that drift made void is still on record.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("run_id", BigId, ForeignKey("runs.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", Words, nullable=False),
+    Column("actor_id", Words, nullable=False),
+    Column("actor_name", Words, nullable=False),
+    Column("at", Utc, nullable=False),
+    PrimaryKeyConstraint("run_id", "number", "digest", "actor_id"),
+)
+
+contexts = Table(
+    "contexts",
+    metadata,
+    Column("incident_id", BigId, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("gathered_at", Utc, nullable=False),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("incident_id", "epoch"),
+)
+
+postmortems = Table(
+    "postmortems",
+    metadata,
+    Column("incident_id", BigId, primary_key=True, autoincrement=False),
+    Column("at", Utc, nullable=False),
+    Column("text", Words, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("key", Key, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("lane", Key, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("latest_wins", Boolean, nullable=False),
+    Column("asked_at", Utc, nullable=False),
+    Column("due", Utc, nullable=False),
+    Column("state", Words, nullable=False, server_default="pending"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("generation", Integer, nullable=False, server_default="1"),
+    Column("unsure", Boolean, nullable=False, server_default=text("false")),
+    Column("again", Boolean, nullable=False, server_default=text("false")),
+    Column("owner", Words, nullable=False, server_default=""),
+    Column("lease_until", Utc),
+    Column("settled_at", Utc),
+    Column("error", Words, nullable=False, server_default=""),
+    Column("payload", Text, nullable=False),
+    UniqueConstraint("key"),
+    # What comes due next, per priority; and the line of each lane. Both leave out the delivered rows, which are the most.
+    Index("ix_outbox_ready", "priority", "due", "id", sqlite_where=PENDING, postgresql_where=PENDING),
+    Index("ix_outbox_lane", "lane", "priority", "id", sqlite_where=UNDELIVERED, postgresql_where=UNDELIVERED),
+    Index("ix_outbox_leased", "lease_until", sqlite_where=LEASED, postgresql_where=LEASED),
+    Index("ix_outbox_settled", "state", "settled_at", sqlite_where=SETTLED, postgresql_where=SETTLED),
+    # A number is never given to another row, so an old delivery cannot be taken for a new one.
+    sqlite_autoincrement=True,
+)

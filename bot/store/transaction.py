@@ -1,0 +1,139 @@
+"""One transaction on a database: the port's `Tx`, each method one hop to where the SQL runs. Made by sqlite and postgres, used by the flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from bot.domain.alert import AlertState, Received
+from bot.domain.context import Context
+from bot.domain.effects import Effect
+from bot.domain.incident import Change, Incident
+from bot.domain.ports import Delivery, Settled
+from bot.domain.run import Run
+from bot.domain.timeline import Entry
+from bot.store import alerts, incidents, locks, outbox
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Hop(Protocol):
+    """Runs a plain function over the transaction's connection, in the thread or greenlet where it may wait for the database."""
+
+    async def __call__(
+        self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+
+class SqlTx:
+    """`woke`: the commit may have given the workers something to do; `asked`: those of other replicas, too."""
+
+    def __init__(self, hop: Hop, *, writable: bool) -> None:
+        self._hop = hop
+        self._writable = writable
+        self._over = False
+        self._absent: set[str] = set()
+        self.woke = False
+        self.asked = False
+
+    def over(self) -> None:
+        """The work has returned: whatever still holds this transaction must not write into somebody else's."""
+        self._over = True
+
+    async def look(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._over:
+            raise RuntimeError("this transaction is over")
+        return await self._hop(fn, *args, **kwargs)
+
+    async def change(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if not self._writable:
+            raise RuntimeError("nothing can be written in a read")
+        return await self.look(fn, *args, **kwargs)
+
+    async def lock(self, name: str) -> None:
+        if self._writable:
+            await self.look(locks.hold, f"name:{name}")
+
+    async def next_id(self, counter: str) -> int:
+        return await self.change(alerts.next_id, counter)
+
+    async def once(self, key: str, until: datetime, now: datetime) -> bool:
+        return await self.change(alerts.once, key, until, now)
+
+    async def alert_states(self, keys: Collection[str]) -> dict[str, AlertState]:
+        found = await self.look(alerts.alert_states, keys, self._writable)
+        self._absent.update(key for key in keys if key not in found)
+        return found
+
+    async def save_alerts(self, states: Collection[AlertState], log: Collection[Received]) -> None:
+        await self.change(alerts.save_alerts, states, log, frozenset(self._absent))
+        self._absent.difference_update(state.alert.key for state in states)
+
+    async def alerts_of(self, incident_id: int, limit: int = 20) -> tuple[AlertState, ...]:
+        return await self.look(alerts.alerts_of, incident_id, limit)
+
+    async def alert_log(self, alert_key: str, limit: int = 50) -> tuple[Received, ...]:
+        return await self.look(alerts.log_of, alert_key, limit)
+
+    async def incident(self, incident_id: int) -> Incident | None:
+        return (await self.incidents([incident_id])).get(incident_id)
+
+    async def incidents(self, ids: Collection[int]) -> dict[int, Incident]:
+        return await self.look(incidents.incidents_by_id, ids, self._writable)
+
+    async def incidents_of_groups(self, group_keys: Collection[str]) -> dict[str, Incident]:
+        return await self.look(incidents.incidents_of_groups, group_keys, self._writable)
+
+    async def incident_of_channel(self, channel_id: str) -> Incident | None:
+        return await self.look(incidents.incident_of_channel, channel_id)
+
+    async def list_incidents(self, *, only_open: bool, limit: int = 50) -> tuple[Incident, ...]:
+        return await self.look(incidents.list_incidents, only_open, limit)
+
+    async def resolved_before(self, at: datetime, limit: int = 100) -> tuple[Incident, ...]:
+        return await self.look(incidents.resolved_before, at, limit)
+
+    async def save(self, *changes: Change) -> None:
+        await self.change(incidents.save_changes, changes)
+        await self.ask(effect for change in changes for effect in change.effects)
+
+    async def ask(self, effects: Iterable[Effect]) -> None:
+        if asked := tuple(effects):
+            await self.change(outbox.ask, asked)
+            self.woke = self.asked = True
+
+    async def timeline(self, incident_id: int) -> tuple[Entry, ...]:
+        return await self.look(incidents.timeline_of, incident_id)
+
+    async def run(self, run_id: int) -> Run | None:
+        return await self.look(incidents.run, run_id, self._writable)
+
+    async def runs_of(self, incident_id: int) -> tuple[Run, ...]:
+        return await self.look(incidents.runs_of, incident_id)
+
+    async def save_run(self, run: Run) -> None:
+        await self.change(incidents.save_run, run)
+
+    async def context(self, incident_id: int, epoch: int) -> Context | None:
+        return await self.look(incidents.context, incident_id, epoch)
+
+    async def save_context(self, context: Context) -> None:
+        await self.change(incidents.save_context, context)
+
+    async def postmortem(self, incident_id: int) -> str | None:
+        return await self.look(incidents.postmortem, incident_id)
+
+    async def save_postmortem(self, incident_id: int, text: str, at: datetime) -> None:
+        await self.change(incidents.save_postmortem, incident_id, text, at)
+
+    async def settle(self, delivery: Delivery, settled: Settled, now: datetime) -> bool:
+        ours = await self.change(outbox.settle, delivery, settled, now)
+        self.woke |= ours
+        return ours
+
+    async def dead(self, limit: int = 50) -> tuple[tuple[Effect, str], ...]:
+        return await self.look(outbox.dead, limit)
