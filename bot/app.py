@@ -9,9 +9,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from aiohttp import web
@@ -30,10 +28,11 @@ from bot.config.sources import SourceConfig
 from bot.domain.ports import Action, Clock, Gatherer, Store
 from bot.domain.redaction import Redactor
 from bot.domain.rules import Rules
-from bot.entry.auth import Auth, Bearer, Nobody, Signed
+from bot.entry.auth import Auth, Bearer, Nobody, Once, Signed
 from bot.entry.metrics import Metrics
 from bot.entry.operation import Operation
-from bot.entry.slack import SlackEntry, build_slack
+from bot.entry.slack.app import SocketMode, build, http_routes
+from bot.entry.slack.ports import Flows
 from bot.entry.webhooks import SourceEntry, Webhooks
 from bot.errors import TryLater
 from bot.flow.advance import Advance
@@ -51,6 +50,8 @@ from bot.room.room import SlackRoom
 from bot.store import open_store
 
 TIDY_SECONDS = 60.0
+SLACK_DEDUPLICATION = timedelta(hours=1)
+NEEDS_RESTART = ("server", "database", "slack", "sources", "gatherers", "kubernetes", "prometheus", "postmortem", "log")
 log = structlog.get_logger("app")
 
 
@@ -112,7 +113,7 @@ class Tocsin:
     review: Review
     housekeeping: Housekeeping
     worker: Worker
-    slack: SlackEntry
+    socket_mode: SocketMode | None
     metrics: Metrics
     site: web.Application
 
@@ -120,8 +121,8 @@ class Tocsin:
         """Take over a valid new configuration: routes, people, policies, runbooks. What needs a restart is logged by name."""
         self.current.rules = rules_of(config)
         self.room.directory = config.directory
-        changed = [name for name in ("server", "database", "slack", "sources", "kubernetes", "prometheus", "gatherers") if getattr(config, name) != getattr(self.config, name)]
-        log.info("configuration reloaded", needs_restart=changed or None)
+        later = [name for name in NEEDS_RESTART if getattr(config, name) != getattr(self.config, name)]
+        log.info("configuration reloaded", needs_restart=later)
 
 
 @asynccontextmanager
@@ -136,7 +137,7 @@ async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
         kit = await _kit(config, redact, stack)
         actions: dict[str, Action] = {name: module.Plugin(kit) for name, module in discover("actions").items()}
         gatherers = _gatherers(config, kit)
-        templates = JinjaTemplates(postmortem_path=config.postmortem.template)
+        templates = JinjaTemplates(str(config.postmortem.template or ""))
         documents = FolderDocuments(config.postmortem.folder)
 
         gateway = SlackGateway(
@@ -167,12 +168,18 @@ async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
         async def once(key: str, until: datetime) -> bool:
             return await store.write(lambda tx: tx.once(key, until, clock()))
 
-        slack = build_slack(config.slack, gateway, incidents, runbooks, review, current, once, clock)
-        stack.push_async_callback(slack.close)
-        site = _site(config, store, intake, slack, metrics, redact, once, clock)
+        async def first_click(key: str) -> bool:
+            return await once(f"click:{key}", clock() + SLACK_DEDUPLICATION)
+
+        flows = Flows(incidents, runbooks, review, lambda: current.rules.directory, first_click)
+        bolt, socket_mode = _slack(config, gateway, flows)
+        site = web.Application(client_max_size=config.server.max_body_bytes)
+        site.add_routes(_webhooks(config, intake, metrics, redact, once, clock).routes())
+        site.add_routes(Operation({"database": store.check}, lambda: store.backlog(clock()), metrics, clock).routes())
+        site.add_routes(bolt)
         yield Tocsin(
             config, current, store, kit, gateway, room, actions, intake, incidents, runbooks, advance, review,
-            housekeeping, worker, slack, metrics, site,
+            housekeeping, worker, socket_mode, metrics, site,
         )  # fmt: skip
 
 
@@ -185,7 +192,9 @@ async def serve(tocsin: Tocsin, stop: asyncio.Event, ready: asyncio.Event | None
     site = web.TCPSite(runner, server.host or None, server.port)
     async with asyncio.TaskGroup() as tasks:
         working = [tasks.create_task(tocsin.intake.run()), tasks.create_task(tocsin.worker.run())]
-        helping = [tasks.create_task(_tidying(tocsin)), tasks.create_task(tocsin.slack.run())]
+        helping = [tasks.create_task(_tidying(tocsin))]
+        if tocsin.socket_mode is not None:
+            helping.append(tasks.create_task(tocsin.socket_mode.run()))
         await site.start()
         log.info("listening", url=server.url, sources=sorted(tocsin.config.sources))
         if ready is not None:
@@ -241,30 +250,26 @@ def _gatherers(config: Config, kit: Kit) -> dict[str, Gatherer]:
     return {name: modules[name].Plugin(kit, params) for name, params in config.gatherers.items()}
 
 
-def _site(
-    config: Config,
-    store: Store,
-    intake: Intake,
-    slack: SlackEntry,
-    metrics: Metrics,
-    redact: Redactor,
-    once: Any,
-    clock: Clock,
-) -> web.Application:
-    """All routes: webhooks, Slack's HTTP mode, operation."""
+def _slack(config: Config, gateway: SlackGateway, flows: Flows) -> tuple[list[web.RouteDef], SocketMode | None]:
+    """How clicks and commands come in: routes for HTTP mode, or Socket Mode."""
+    settings = config.slack
+    secret = settings.signing_secret.reveal() if settings.signing_secret else ""
+    bolt = build(gateway, flows, secret)
+    if settings.mode == "http" or settings.app_token is None:
+        return http_routes(bolt, secret), None
+    return [], SocketMode(bolt, settings.app_token.reveal(), settings.api_url)
+
+
+def _webhooks(config: Config, intake: Intake, metrics: Metrics, redact: Redactor, once: Once, clock: Clock) -> Webhooks:
     parsers = discover("sources")
     sources = {
         name: SourceEntry(name, parsers[source.type].parse, source.params, _auth(source, once))
         for name, source in config.sources.items()
     }
-    webhooks = Webhooks(sources, intake.accept, redact, clock, metrics, config.server.max_body_bytes)
-    operation = Operation({"database": store.check}, lambda: store.backlog(clock()), metrics, clock)
-    site = web.Application(client_max_size=config.server.max_body_bytes)
-    site.add_routes([*webhooks.routes(), *operation.routes(), *slack.routes()])
-    return site
+    return Webhooks(sources, intake.accept, redact, clock, metrics, config.server.max_body_bytes)
 
 
-def _auth(source: SourceConfig, once: Any) -> Auth:
+def _auth(source: SourceConfig, once: Once) -> Auth:
     if source.auth is None:
         return Nobody(f"sources.{source.name}.bearer")
     if isinstance(source.auth, BearerSetting):
@@ -283,5 +288,3 @@ def _owner(config: Config) -> str:
     if config.database.url.reveal().startswith("postgresql"):
         return f"{socket.gethostname()}-{os.getpid()}-{int(time.time())}"
     return "tocsin"
-
-

@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serving.serve)
+app.command("reload")(serving.reload)
 app.command("check")(checking.check)
 app.command("schema")(checking.schema_)
 app.command("doctor")(checking.doctor)

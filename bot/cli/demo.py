@@ -18,24 +18,28 @@ import typer
 from bot import app
 from bot.cli.common import run, set_up_logs
 from bot.config import load
-from bot.practice.person import Person
+from bot.practice.person import Person, Press
 from bot.practice.server import Practice
-from bot.practice.story import break_checkout, demo_world
+from bot.practice.story import GOOD_IMAGE, NAMESPACE, demo_world
 
 AUTO_LIMIT = 60.0
 CONFIG = Path("deploy/config")
 STATE = Path(".tocsin-demo")
-TOKEN = "practice-alertmanager-token"  # noqa: S105: it opens nothing but the demo
+TOKEN = "practice-alertmanager-token"  # noqa: S105  (it opens nothing but the demo)
 
 
 def demo(
     auto: Annotated[bool, typer.Option("--auto", help="a simulated person clicks; ends by itself")] = False,
     port: Annotated[int, typer.Option(help="where the page is; 0 for any free port")] = 4000,
-    state: Annotated[Path, typer.Option(help="where the demo keeps its database and post-mortems; emptied at the start")] = STATE,
+    state: Annotated[
+        Path, typer.Option(help="where the demo keeps its database and post-mortems; emptied at the start")
+    ] = STATE,
     config: Annotated[Path, typer.Option("--config", "-c", help="the folder with tocsin.yaml")] = CONFIG,
 ) -> None:
     """A broken deployment from the alert to the post-mortem, in a practice Slack and a practice cluster."""
     set_up_logs("warning", "console")
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
     sys.exit(run(_demo(auto, port, state, config)))
 
 
@@ -50,7 +54,9 @@ def practice(
 
     async def work() -> None:
         world = Practice(time.time, port=port)
-        demo_world(world.cluster, broken=not quiet_world)
+        demo_world(world.cluster)
+        if quiet_world:
+            world.cluster.set_image(NAMESPACE, "checkout", GOOD_IMAGE)
         await world.start()
         if webhook:
             world.send_alerts_to(webhook, token)
@@ -98,8 +104,6 @@ def secrets(world: Practice) -> dict[str, str]:
 
 async def _demo(auto: bool, port: int, state: Path, folder: Path) -> int:
     """Exit code 0: the post-mortem is written (auto) or the newcomer pressed Ctrl-C."""
-    shutil.rmtree(state, ignore_errors=True)
-    state.mkdir(parents=True)
     world = Practice(time.time, port=0 if auto else port)
     demo_world(world.cluster)
     await world.start()
@@ -109,23 +113,28 @@ async def _demo(auto: bool, port: int, state: Path, folder: Path) -> int:
     def tell(text: str) -> None:
         typer.echo(f"{time.monotonic() - started:5.1f}s  {text}")
 
-    config = load(folder, app.registry(), {**os.environ, **secrets(world)}, overrides=overrides(world, state, listen, auto=auto))
+    config = load(
+        folder, app.registry(), {**os.environ, **secrets(world)}, overrides=overrides(world, state, listen, auto=auto)
+    )
     stop, ready = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with app.built(config) as tocsin, asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(app.serve(tocsin, stop, ready))
         await ready.wait()
-        await tocsin.slack.connected()
+        if tocsin.socket_mode is not None:
+            await tocsin.socket_mode.connected.wait()
         typer.echo(f"\n  Open {world.url}/ : a practice Slack workspace beside a practice cluster.\n")
-        world.send_alerts_to(f"{config.server.url_here}/webhooks/alertmanager", TOKEN)
+        world.send_alerts_to(f"http://{listen}/webhooks/alertmanager", TOKEN)
         following = tasks.create_task(_follow(tocsin, tell))
         code = 0
         if auto:
             code = await _auto(world, tocsin, tell)
             stop.set()
         else:
-            typer.echo("  The checkout deployment was changed three minutes ago and is failing. Ctrl-C ends the demo.\n")
+            typer.echo(
+                "  The checkout deployment was changed three minutes ago and is failing. Ctrl-C ends the demo.\n"
+            )
         await serving
         following.cancel()
     await world.stop()
@@ -147,10 +156,10 @@ async def _follow(tocsin: app.Tocsin, tell: Callable[[str], None]) -> None:
 
 async def _auto(world: Practice, tocsin: app.Tocsin, tell: Callable[[str], None]) -> int:
     """A simulated person acknowledges after the second page and approves the plan; then wait for the shared post-mortem."""
-    person = Person(world, tell)
+    bob = Person(world.url, "U0BOB", [Press("tocsin_ack", 1.0), Press("tocsin_approve", 1.0)], lambda text: tell(f"Bob {text}"))
     try:
         async with asyncio.timeout(AUTO_LIMIT), asyncio.TaskGroup() as tasks:
-            clicking = tasks.create_task(person.run())
+            clicking = tasks.create_task(bob.run())
             path = await _postmortem_path(world, tocsin)
             clicking.cancel()
     except TimeoutError:
@@ -167,7 +176,9 @@ async def _postmortem_path(world: Practice, tocsin: app.Tocsin) -> str:
     """The path, once the post-mortem is written and its file is in the channel."""
     while True:
         for incident in await tocsin.incidents.listing(only_open=False):
-            if incident.postmortem_path and world.workspace.has_file(f"{incident.ref}.md"):
+            if incident.postmortem_path and any(
+                file.name == f"{incident.ref}.md" for file in world.workspace.state.files.values()
+            ):
                 return incident.postmortem_path
         await asyncio.sleep(0.1)
 

@@ -19,7 +19,9 @@ commands = typer.Typer(help="Post-mortems.", no_args_is_help=True)
 def export(
     incident: Annotated[str, typer.Argument(help="like INC-1")],
     config: ConfigFolder = DEFAULT_FOLDER,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="write it here instead; - for standard output")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="write it here instead; - for standard output")
+    ] = None,
 ) -> None:
     """Write the post-mortem of an incident from its timeline, and print the path."""
     number = incident_number(incident)
@@ -46,5 +48,3 @@ def incident_number(text: str) -> int:
     if found is None:
         raise BadInput(f"{text!r} does not name an incident; write it like INC-1")
     return int(found[1])
-
-

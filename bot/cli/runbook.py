@@ -10,7 +10,7 @@ import typer
 from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
 from bot.cli.postmortem import incident_number
-from bot.config import lint_runbooks
+from bot.config.linting import lint as lint_runbooks
 from bot.domain import run as runs
 from bot.domain.incident import Incident
 from bot.domain.naming import nearest
@@ -27,7 +27,9 @@ def lint(
     files: Annotated[list[Path], typer.Argument(help="runbook files or folders")],
 ) -> None:
     """Say what is wrong in runbook files, with file and line. Exit code 2 when something is."""
-    count = lint_runbooks(files, app.registry())
+    count, warnings = lint_runbooks(files, app.registry())
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{count} runbook{'' if count == 1 else 's'}: nothing wrong")
 
 
@@ -43,7 +45,9 @@ def plan(
     set_up_logs("error", "console")
     runbook = settings.runbooks.get(name)
     if runbook is None:
-        raise BadInput(f"there is no runbook called {name!r}{nearest(name, settings.runbooks)}; there are: {', '.join(sorted(settings.runbooks))}")
+        raise BadInput(
+            f"there is no runbook called {name!r}{nearest(name, settings.runbooks)}; there are: {', '.join(sorted(settings.runbooks))}"
+        )
     given = dict(_pair(one) for one in param or [])
 
     async def work() -> list[tuple[str, Plan | str]]:

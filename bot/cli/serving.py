@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import structlog
@@ -11,9 +12,11 @@ import typer
 from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
 from bot.config import ConfigErrors
+from bot.errors import BadInput
 from bot.store import current_revision, upgrade
 
 database = typer.Typer(help="The database.", no_args_is_help=True)
+PID_FILE = "tocsin.pid"
 log = structlog.get_logger("serve")
 
 
@@ -23,6 +26,8 @@ def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     set_up_logs(settings.log.level, settings.log.format)
     for warning in settings.warnings:
         log.warning("configuration", problem=str(warning))
+
+    pid_file = settings.state / PID_FILE
 
     async def work() -> None:
         stop = asyncio.Event()
@@ -40,7 +45,23 @@ def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
             loop.add_signal_handler(signal.SIGHUP, reload)
             await app.serve(tocsin, stop)
 
-    run(work())
+    settings.state.mkdir(parents=True, exist_ok=True)
+    pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    try:
+        run(work())
+    finally:
+        pid_file.unlink(missing_ok=True)
+
+
+def reload(config: ConfigFolder = DEFAULT_FOLDER) -> None:
+    """Tell the running server (on this machine, of this configuration) to read its configuration again. A wrong one is refused here already."""
+    settings = loaded(config)
+    pid_file = settings.state / PID_FILE
+    try:
+        os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGHUP)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"no running server was found by {pid_file}: {error}") from error
+    typer.echo("the configuration is valid; the server reads it again")
 
 
 @database.command("upgrade")

@@ -95,6 +95,10 @@ class Kubernetes:
         uid = deployment["metadata"]["uid"]
         return [one for one in found if any(o.get("uid") == uid for o in one["metadata"].get("ownerReferences", ()))]
 
+    async def replica_sets_of(self, namespace: str) -> list[Obj]:
+        """All ReplicaSets of a namespace, whoever owns them."""
+        return await self._list(Ask("list", "replicasets", namespace, group="apps"))
+
     async def replica_set(self, namespace: str, name: str) -> Obj:
         return await self._json(Ask("get", "replicasets", namespace, name, group="apps"))
 

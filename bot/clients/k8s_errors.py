@@ -17,6 +17,10 @@ KINDS = {"deployments": "Deployment", "replicasets": "ReplicaSet", "pods": "Pod"
 LONGEST_MESSAGE = 500
 
 
+class NotThere(BadInput):
+    """The cluster has no such object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One request in the terms of RBAC: verb, resource, namespace and name. Refuses what is no Kubernetes name (it becomes part of a path)."""
@@ -99,7 +103,7 @@ def _error(ask: Ask, status: int, message: str, delay: float | None) -> Exceptio
     if status == 404:
         where = f" in namespace {ask.namespace}" if ask.namespace else ""
         what = f"{KINDS.get(ask.resource, ask.resource)} {ask.name}" if ask.name else ask.full_resource or ask.path
-        return BadInput(f"kubernetes: there is no {what}{where} ({message})")
+        return NotThere(f"kubernetes: there is no {what}{where} ({message})")
     if status == 429:
         return TryLater(f"kubernetes: too many requests: {message}", delay)
     if status >= 500:

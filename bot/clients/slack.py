@@ -121,15 +121,11 @@ class SlackGateway:
         started = self._clock()
         outcome = "cancelled"
         try:
-            answer = await self._send(method, data)
+            answer = await self._send(method, channel or "", data)
             outcome = "ok"
-        except TryLater as later:
-            outcome = "uncertain" if later.uncertain else "later"
+        except (SlackError, TryLater) as failure:
+            outcome = _outcome(failure)
             raise
-        except SlackApiError as refusal:
-            failure = self._failure(method, channel or "", refusal)
-            outcome = failure.error if isinstance(failure, SlackError) else "later"
-            raise failure from None
         finally:
             if self._observe is not None:
                 self._observe(method, outcome, self._clock() - started)
@@ -179,11 +175,13 @@ class SlackGateway:
         if self._session is not None:
             await self._session.close()
 
-    async def _send(self, method: str, data: dict[str, Any]) -> dict[str, Any]:
-        """One request. Failures below Slack's own answers become TryLater here; SlackApiError goes through."""
+    async def _send(self, method: str, channel: str, data: dict[str, Any]) -> dict[str, Any]:
+        """One request; Slack's answer when it is `ok`."""
         transport = self._transport or self._client()
         try:
             response = await transport.api_call(method, data=data)
+        except SlackApiError as refusal:
+            raise self._failure(method, channel, refusal) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise TryLater(f"slack: {method}: cannot connect ({type(error).__name__})") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -195,7 +193,7 @@ class SlackGateway:
             raise TryLater(f"slack: {method}: unreadable answer", uncertain=True)
         return answer
 
-    def _failure(self, method: str, channel: str, refusal: SlackApiError) -> Exception:
+    def _failure(self, method: str, channel: str, refusal: SlackApiError) -> SlackError | TryLater:
         """What an unsuccessful answer means."""
         response = refusal.response
         status = int(getattr(response, "status_code", 0) or getattr(response, "status", 0) or 0)
@@ -246,6 +244,13 @@ class SlackGateway:
             limit = aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(5.0, self._timeout))
             self._session = aiohttp.ClientSession(timeout=limit, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
+
+
+def _outcome(failure: SlackError | TryLater) -> str:
+    """For metrics: Slack's word for what stays, `later` or `uncertain` for what passes."""
+    if isinstance(failure, SlackError):
+        return failure.error
+    return "uncertain" if failure.uncertain else "later"
 
 
 def _encoded(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +97,7 @@ def missing_files(file: TocsinFile, document: Document) -> Iterator[Problem]:
         ("postmortem", "template"): file.postmortem.template,
     }
     for path, place in named.items():
-        if place and not place.is_file():
+        if place and not os.path.isfile(place):
             yield document.problem(path, f"there is no file {place}")
 
 

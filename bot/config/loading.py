@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bot.config import files, oncall, policy, routes
 from bot.config.files import Config, Registry, TocsinFile
-from bot.config.marks import Document, parse_path
+from bot.config.marks import Document, override
 from bot.config.oncall import OncallFile
 from bot.config.policy import PolicyFile, Service
 from bot.config.problems import ConfigErrors, Problem, in_order, nearest
-from bot.config.runbooks import Known, Runbooks, forbidden
+from bot.config.runbooks import Known, Runbooks, forbidden, helpless
 from bot.config.secrets import Secrets
 from bot.config.server import Postmortem
 from bot.config.sources import Reading
 from bot.config.validate import found, validate, validate_sections
 from bot.config.yaml import read
 from bot.domain.policy import Policy as ActionPolicy
-from bot.errors import BadInput
 
 MAIN, SERVICES, ONCALL, POLICY = "tocsin.yaml", "services.yaml", "oncall.yaml", "policy.yaml"
 FILES = (MAIN, SERVICES, ONCALL, POLICY)
+NEEDED = (MAIN, ONCALL)
 YAML_ENDINGS = (".yaml", ".yml")
 MOST_RUNBOOKS = 1000
-NEEDS_RESTART = ("state", "server", "database", "slack", "metrics")
+NEEDS_RESTART = (
+    "server",
+    "database",
+    "slack",
+    "sources",
+    "gatherers",
+    "kubernetes",
+    "prometheus",
+    "postmortem",
+    "redact_extra",
+    "metrics",
+    "log",
+)
 
 
 def load(
@@ -77,7 +88,7 @@ class _Loading:
 
     def config(self, overrides: Mapping[str, Any]) -> Config:
         documents = self._documents()
-        self._override(documents, overrides)
+        self.problems += override(documents, MAIN, overrides)
         main, catalogue, people, rules = (documents[name] for name in FILES)
         tocsin = self._tocsin(main)
         reading = Reading(main, self.secrets)
@@ -92,9 +103,8 @@ class _Loading:
         self._compare(tocsin, main, oncall_file, people, policy_file, rules)
         action_policy = ActionPolicy(allow=policy_file.allow, where=rules.file)
         runbooks = self._runbooks(tocsin, main, policy_file, rules, action_policy)
-        self.warnings += _absent_systems(tocsin, runbooks)
         if self.problems or tocsin.slack is None or tocsin.route is None:
-            raise ConfigErrors(in_order(self.problems), in_order(self.warnings))
+            raise ConfigErrors(self._sorted(self.problems), self._sorted(self.warnings))
         return Config(
             folder=_absolute(self.folder),
             state=tocsin.state,
@@ -120,7 +130,7 @@ class _Loading:
             log=tocsin.log,
             metrics=tocsin.metrics,
             secrets=tuple(dict.fromkeys(self.secrets.found)),
-            warnings=tuple(in_order(self.warnings)),
+            warnings=tuple(self._sorted(self.warnings)),
         )
 
     # ------------------------------------------------------------------------------------------------ files
@@ -130,11 +140,11 @@ class _Loading:
         if not self.folder.is_dir():
             what = "is not a folder" if self.folder.exists() else "there is no such folder"
             raise ConfigErrors([Problem(str(self.folder), 0, 0, "", f"{what}; expected one with {MAIN} and {ONCALL}")])
-        documents = {name: self._read(self.folder / name) for name in FILES if (self.folder / name).exists()}
+        documents = {name: self._read(self.folder / name) for name in FILES if os.path.lexists(self.folder / name)}
         for name in FILES:
             if name not in documents:
-                documents[name] = Document(self._shown(self.folder / name), readable=False)
-                if name in (MAIN, ONCALL):
+                documents[name] = Document(self._shown(self.folder / name), readable=name not in NEEDED)
+                if name in NEEDED:
                     self.problems.append(
                         Problem(documents[name].file, 0, 0, "", "there is no such file, and it is needed")
                     )
@@ -161,23 +171,8 @@ class _Loading:
     def _shown(self, path: Path) -> str:
         return os.path.normpath(path)
 
-    def _override(self, documents: Mapping[str, Document], overrides: Mapping[str, Any]) -> None:
-        """The first part of a path is a file (`oncall`), else a section of tocsin.yaml."""
-        for text, value in overrides.items():
-            try:
-                path = parse_path(text)
-            except BadInput as error:
-                self.problems.append(Problem("overrides", 0, 0, "", str(error)))
-                continue
-            name = f"{path[0]}.yaml"
-            document = documents[name if name in FILES else MAIN]
-            path = path[1:] if name in FILES else path
-            if not path or not isinstance(path[0], str):
-                self.problems.append(Problem("overrides", 0, 0, text, "names no value"))
-                continue
-            problem = document.override(path, deepcopy(value))
-            if problem:
-                self.problems.append(problem)
+    def _sorted(self, problems: list[Problem]) -> list[Problem]:
+        return in_order(problems, [self._shown(self.folder / name) for name in FILES])
 
     # ------------------------------------------------------------------------------------------------ sections
 
@@ -196,7 +191,9 @@ class _Loading:
         kubernetes = file.kubernetes
         if kubernetes:
             places = {"kubeconfig": kubernetes.kubeconfig, "ca": kubernetes.ca}
-            absolute = {name: _absolute(self.folder / place.expanduser()) for name, place in places.items() if place}
+            absolute = {
+                name: _absolute(self.folder / os.path.expanduser(place)) for name, place in places.items() if place
+            }
             kubernetes = kubernetes.model_copy(update=absolute)
         post = Postmortem(folder=_absolute(state / post.folder), template=template)
         file = file.model_copy(
@@ -238,26 +235,27 @@ class _Loading:
         actions = sorted(self.registry.actions)
         members = {member for role in policy_file.roles.values() for member in role}
         used = routes.policies_of(tocsin.route) if tocsin.route else set()
-        known_people = oncall.names(people, "people") if people.readable else members
+        known_people = oncall.names(people, "people") if people.usable else members
         self.problems += policy.checked(policy_file, rules, known_people, actions)
         self.warnings += policy.doubtful(policy_file, rules, actions)
-        self.problems += oncall.checked(people_file, people)
+        if people.usable:
+            self.problems += oncall.checked(people_file, people)
         if tocsin.route:
-            known = oncall.names(people, "policies") if people.readable else used
+            known = oncall.names(people, "policies") if people.usable else used
             self.problems += routes.checked(tocsin.route, main, known)
             self.warnings += routes.doubtful(tocsin.route, main)
             self.warnings += oncall.doubtful(people_file, people, used, members)
         if main.readable and not tocsin.sources:
-            self.warnings.append(main.problem(("sources",), "there are no sources, so no alert can come in"))
+            self.warnings.append(main.problem(("sources",), "there are no sources, so no alert can come in", key=True))
 
     def _runbooks(
         self, tocsin: TocsinFile, main: Document, policy_file: PolicyFile, rules: Document, allowed: ActionPolicy
     ) -> Runbooks:
         roles = {name: policy_file.roles.get(name, ()) for name in oncall.names(rules, "roles")}
-        runbooks = Runbooks(Known(self.registry.actions, roles))
+        runbooks = Runbooks(Known(self.registry.actions, roles if rules.usable else None))
         for number, folder in enumerate(tocsin.runbooks if tocsin.runbooks is not None else (Path("runbooks"),)):
             place = self.folder / folder
-            if not place.is_dir():
+            if not os.path.isdir(place):
                 if tocsin.runbooks is not None:
                     words = f"there is no folder {self._shown(place)}"
                     self.problems.append(main.problem(("runbooks", number), words))
@@ -271,23 +269,12 @@ class _Loading:
                     runbooks.add(document)
         self.problems += runbooks.problems
         self.warnings += runbooks.warnings
+        absent = {name for name in ("kubernetes", "prometheus") if getattr(tocsin, name) is None}
         for name, runbook in runbooks.found.items():
             self.warnings += forbidden(runbook, runbooks.documents[name], allowed)
+            self.warnings += helpless(runbook, runbooks.documents[name], absent)
         return runbooks
 
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))
-
-
-def _absent_systems(tocsin: TocsinFile, runbooks: Runbooks) -> list[Problem]:
-    """Runbooks whose actions need a system that tocsin.yaml does not have."""
-    sections = {"k8s": ("kubernetes", tocsin.kubernetes), "prometheus": ("prometheus", tocsin.prometheus)}
-    warnings = []
-    for name, runbook in runbooks.found.items():
-        for number, step in enumerate(runbook.steps):
-            section, present = sections.get(step.action.partition(".")[0], ("", True))
-            if not present:
-                words = f"{step.action} needs the section {section} in {MAIN}"
-                warnings.append(runbooks.documents[name].problem(("steps", number, "action"), words))
-    return warnings

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +42,11 @@ class Document:
     data: Any = None
     marks: dict[Path, Mark] = field(default_factory=dict)
     readable: bool = True
+
+    @property
+    def usable(self) -> bool:
+        """Whether the names in it can be trusted when other files refer to them."""
+        return self.readable and (self.data is None or isinstance(self.data, dict))
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """A problem with the value at `path`, or with its key. Of a path that is not there, the nearest part that is counts."""
@@ -83,6 +90,26 @@ class Document:
             del self.marks[below]
         self.marks[path] = OVERRIDE
         return None
+
+
+def override(documents: Mapping[str, Document], main: str, values: Mapping[str, Any]) -> list[Problem]:
+    """Put values in by path. The first part of a path names a file (`oncall`), else a section of the `main` one."""
+    problems: list[Problem] = []
+    for text, value in values.items():
+        try:
+            path = parse_path(text)
+        except BadInput as error:
+            problems.append(Problem("overrides", 0, 0, "", str(error)))
+            continue
+        name = f"{path[0]}.yaml"
+        document, path = (documents[name], path[1:]) if name in documents else (documents[main], path)
+        if not path or not isinstance(path[0], str):
+            problems.append(Problem("overrides", 0, 0, text, "names no value"))
+            continue
+        problem = document.override(path, deepcopy(value))
+        if problem:
+            problems.append(problem)
+    return problems
 
 
 def _has(target: Any, part: str | int) -> bool:

@@ -15,6 +15,7 @@ from bot.config.server import Part
 from bot.domain import escalation
 from bot.domain.people import Directory, Person, Rotation
 
+EARLIEST, LATEST = 1970, 2200
 TARGETS = ("person", "rotation", "channel")
 
 
@@ -56,6 +57,8 @@ class RotationEntry(Part):
 
     @model_validator(mode="after")
     def _one_zone(self) -> Self:
+        if not EARLIEST <= datetime.fromisoformat(self.starts).year <= LATEST:
+            raise ValueError(f"starts is not between the years {EARLIEST} and {LATEST}")
         aware = datetime.fromisoformat(self.starts).tzinfo is not None
         if not aware and not self.zone:
             raise ValueError(
@@ -131,8 +134,8 @@ def checked(file: OncallFile, document: Document) -> Iterator[Problem]:
 def _wrong_target(target: str, people: Collection[str], rotations: Collection[str]) -> str:
     kind, colon, name = target.partition(":")
     if not colon or not name or kind not in TARGETS:
-        near = nearest(kind, TARGETS) if colon else _kind_of(target, people, rotations)
-        return f"not a target: {quoted(target)}{near}; write person:NAME, rotation:NAME or channel:NAME"
+        near = _nearest_target(target, people, rotations)
+        return f"not a target: {quoted(target)}{near} (write person:NAME, rotation:NAME or channel:NAME)"
     if kind == "person" and name not in people:
         return unknown("person", "people", name, people)
     if kind == "rotation" and name not in rotations:
@@ -142,10 +145,10 @@ def _wrong_target(target: str, people: Collection[str], rotations: Collection[st
     return ""
 
 
-def _kind_of(name: str, people: Collection[str], rotations: Collection[str]) -> str:
-    candidates = [f"person:{person}" for person in people if person == name]
-    candidates += [f"rotation:{rotation}" for rotation in rotations if rotation == name]
-    return f"; did you mean {quoted(candidates[0])}?" if candidates else ""
+def _nearest_target(target: str, people: Collection[str], rotations: Collection[str]) -> str:
+    candidates = [*(f"rotation:{name}" for name in rotations), *(f"person:{name}" for name in people)]
+    exact = [candidate for candidate in candidates if candidate.partition(":")[2] == target]
+    return f"; did you mean {quoted(exact[0])}?" if exact else nearest(target, candidates)
 
 
 def doubtful(

@@ -36,11 +36,12 @@ class ConfigErrors(BadInput):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Each once; the files stay in the order in which they were first named, the places within a file ascend."""
+def in_order(problems: Iterable[Problem], files: Iterable[str] = ()) -> list[Problem]:
+    """Each once; first those in `files`, in that order, then the others as they were first named; the places within a file ascend."""
     unique = list(dict.fromkeys(problems))
-    files = {name: number for number, name in enumerate(dict.fromkeys(problem.file for problem in unique))}
-    return sorted(unique, key=lambda problem: (files[problem.file], problem.line, problem.column))
+    order = dict.fromkeys([*files, *(problem.file for problem in unique)])
+    number = {name: place for place, name in enumerate(order)}
+    return sorted(unique, key=lambda problem: (number[problem.file], problem.line, problem.column))
 
 
 def format_problems(problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bot.config.marks import Document, Path
+from bot.config.marks import Document, Path, path_text
 from bot.config.prepare import Preparing
 from bot.config.problems import Problem, nearest, quoted, unknown
 from bot.config.routes import bad_matchers
@@ -20,6 +20,7 @@ from bot.domain.plan import Target
 from bot.domain.policy import Policy
 from bot.domain.runbook import Parameter, Runbook, Step
 
+SYSTEMS = {"k8s": "kubernetes", "prometheus": "prometheus"}
 FACTS = ("params", "incident", "run")
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.S)
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -32,10 +33,10 @@ _PARAMETER_KINDS: dict[str, type] = {"string": str, "integer": int, "number": fl
 
 @dataclass(slots=True)
 class Known:
-    """What a runbook may name. `roles` and their members come from policy.yaml."""
+    """What a runbook may name. `roles` and their members come from policy.yaml; None: that could not be read."""
 
     actions: Mapping[str, type[BaseModel]]
-    roles: Mapping[str, tuple[str, ...]]
+    roles: Mapping[str, tuple[str, ...]] | None
 
 
 @dataclass(slots=True)
@@ -57,10 +58,14 @@ class Runbooks:
             return
         runbook, problems = validate(Runbook, document, document.data)
         self.problems += problems
+        complete = runbook is not None
+        runbook = runbook or _rest(document, problems)
         if runbook is None:
             return
         runbook = self._with_fitted_steps(runbook, document)
         self.problems += self._checked(runbook, document)
+        if not complete:
+            return
         if runbook.name in self.found:
             other = self.documents[runbook.name].file
             self.problems.append(document.problem(("name",), f"{other} is called {quoted(runbook.name)} already"))
@@ -71,7 +76,8 @@ class Runbooks:
 
     def _checked(self, runbook: Runbook, document: Document) -> Iterator[Problem]:
         yield from bad_matchers(runbook.match, document, ("match",))
-        yield from _bad_approval(runbook, document, self.known.roles)
+        if self.known.roles is not None:
+            yield from _bad_approval(runbook, document, self.known.roles)
         yield from _bad_parameters(runbook.params, document)
         seen: set[str] = set()
         for number, step in enumerate(runbook.steps):
@@ -109,6 +115,20 @@ class Runbooks:
             if not pending:
                 self.problems.append(document.problem(path, f"{step.action} cannot use this: {type(error).__name__}"))
         return step.model_copy(update={"with_": _plain(fitted)})
+
+
+def _rest(document: Document, problems: Collection[Problem]) -> Runbook | None:
+    """What is left of a runbook without the keys that are wrong, so that the rest is checked in the same go."""
+    if not isinstance(document.data, dict):
+        return None
+    wrong = [problem.path for problem in problems]
+    shown = {key: path_text((key,)) for key in document.data}
+    rest = {
+        key: value
+        for key, value in document.data.items()
+        if not any(path == shown[key] or path.startswith((f"{shown[key]}.", f"{shown[key]}[")) for path in wrong)
+    }
+    return validate(Runbook, document, {"name": "unnamed", "title": "untitled", **rest})[0]
 
 
 def _plain(value: Any) -> Any:
@@ -208,9 +228,26 @@ def forbidden(runbook: Runbook, document: Document, policy: Policy) -> Iterator[
             yield document.problem(("steps", number, "action"), f"will be refused: {refusal}")
 
 
+def helpless(runbook: Runbook, document: Document, absent: Collection[str]) -> Iterator[Problem]:
+    """Steps that need a system for which tocsin.yaml has no section."""
+    for number, step in enumerate(runbook.steps):
+        section = SYSTEMS.get(step.action.partition(".")[0], "")
+        if section in absent:
+            yield document.problem(
+                ("steps", number, "action"), f"{step.action} needs the section {section} in tocsin.yaml"
+            )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def _target(step: Step) -> Target:
     plain = {key: value for key, value in step.with_.items() if not templated(value)}
-    host = plain.get("host") or urlsplit(str(plain.get("url", ""))).hostname or ""
+    host = plain.get("host") or _host(str(plain.get("url", "")))
     replicas = plain.get("replicas")
     return Target(
         action=step.action,

@@ -151,7 +151,8 @@ class SecretUrl(SecretRef):
         if re.match(REFERENCE_PATTERN, text):
             return super().read(text, secrets)
         try:
-            password = urlsplit(text).password
+            parts = urlsplit(text)
+            password = parts.password or "password=" in parts.query
         except ValueError:
             raise ValueError("not an address (what was found is not shown)") from None
         if password:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,7 @@ from bot.config.marks import Document, Path
 from bot.config.prepare import Preparing
 from bot.config.problems import Problem, nearest, quoted
 from bot.config.secrets import Secrets
+from bot.config.units import shortest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,6 +35,13 @@ _WANTED = {
     "tuple_type": "a list (- item)",
     "list_type": "a list (- item)",
     "is_instance_of": "a reference like env:NAME or file:/path",
+}
+
+_BOUNDS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
 }
 
 
@@ -119,16 +128,22 @@ def _message(kind: str, said: str, context: Mapping[str, Any], value: Any) -> st
         expected = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
         near = nearest(str(value), expected.split(", ")) if isinstance(value, str) else ""
         return f"wanted one of {expected}, found {found(value)}{near}"
+    if kind in _BOUNDS and len(context) == 1:
+        bound = next(iter(context.values()))
+        shown = f"{bound:g}" if isinstance(bound, float) else bound
+        return f"wanted {_BOUNDS[kind]} {shown}, found {found(value)}"
     if kind == "too_short":
         return f"wanted at least {context.get('min_length')}, found {context.get('actual_length')}"
     if kind == "string_pattern_mismatch":
         return f"{found(value)} does not fit the pattern {context.get('pattern')}"
     wanted = _WANTED.get(kind) or said.removeprefix("Input should be ").removeprefix("a valid ")
-    return f"wanted {wanted}, found {found(value)}{_spaced_colon(kind, value)}"
+    return f"wanted {wanted}, found {found(value)}{_mistaken(kind, value)}"
 
 
-def _spaced_colon(kind: str, value: Any) -> str:
-    """`rotation: shop` is a mapping to YAML where `rotation:shop` was meant."""
+def _mistaken(kind: str, value: Any) -> str:
+    """Text that YAML does not take for text: `rotation: shop` where `rotation:shop` was meant, `#incidents` without quotes."""
+    if kind == "string_type" and value is None:
+        return "; a bare # begins a comment, so text that begins with one needs quotes"
     if kind not in ("string_type", "is_instance_of") or not isinstance(value, dict) or len(value) != 1:
         return ""
     key, item = next(iter(value.items()))
@@ -147,6 +162,8 @@ def found(value: Any) -> str:
         return f"the boolean {str(value).lower()}"
     if isinstance(value, int | float):
         return f"the number {value}"
+    if isinstance(value, timedelta):
+        return shortest(value)
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):

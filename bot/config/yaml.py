@@ -152,15 +152,16 @@ class _Reading:
         text = node.value if isinstance(node, yaml.ScalarNode) else ""
         start, named = node.start_mark, key.start_mark
         self.result.marks[path] = Mark(start.line + 1, start.column + 1, named.line + 1, named.column + 1, text)
-        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+        if node.tag not in _KNOWN_TAGS:
+            tag = node.tag.replace(_TAG, "!!")
+            self.problems.append(
+                self.result.problem(path, f"the tag {quoted(tag)} is not known here; write a plain value")
+            )
+        if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+        if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, number), item) for number, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
-            return _scalar(node)
-        tag = node.tag.replace(_TAG, "!!")
-        self.problems.append(self.result.problem(path, f"the tag {tag} is not known here; write a plain value"))
-        return None
+        return _scalar(node)
 
     def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -200,9 +201,10 @@ class _Reading:
 
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 _SCALARS = _AS_TEXT | {_TAG + kind for kind in ("int", "float", "bool", "null")}
+_KNOWN_TAGS = _SCALARS | {_TAG + "map", _TAG + "seq"}
 
 
-def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
+def _scalar(node: yaml.Node) -> str | int | float | bool | None:
     text: str = node.value
     if node.tag == _TAG + "null":
         return None

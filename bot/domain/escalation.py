@@ -47,12 +47,13 @@ class Track(BaseModel):
 
 
 class Paging(BaseModel):
-    """What a due timer decided: whom to page now, whom it could not page and why, and when to look again (None: nobody is left)."""
+    """What a due timer decided: whom to page now (and by which names people know them), whom it could not page and why, and when to look again (None: nobody is left)."""
 
     model_config = ConfigDict(frozen=True)
 
     track: Track
     targets: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     level: int = 0
     round: int = 0
@@ -74,6 +75,7 @@ def next_paging(track: Track, directory: Directory, now: datetime) -> Paging:
             return Paging(
                 track=moved,
                 targets=targets,
+                names=tuple(directory.name_of(target) for target in targets),
                 skipped=tuple(skipped),
                 level=index + 1,
                 round=rounds + 1,

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _MATCHER = re.compile(
-    r"""\s*(?P<name>"(?:[^"\\]|\\.)+"|[^\s"=!~{},]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|[^"]*?)\s*\Z""",
+    r"""\s*(?P<name>"(?:[^"\\]|\\.)+"|[^\s"=!~{},]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|(?:[^",\\]|\\[^,])*?)\s*\Z""",
     re.S,
 )
+_PLAIN_NAME = re.compile(r"[^\s\"=!~{},\\]+")
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 
 
@@ -34,29 +35,38 @@ class Matcher:
         return (self._regex.fullmatch(have) is not None) == (self.op == "=~")
 
     def __str__(self) -> str:
-        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.op}"{escaped}"'
+        name = self.name if _PLAIN_NAME.fullmatch(self.name) else _quoted(self.name)
+        return f"{name}{self.op}{_quoted(self.value)}"
 
 
 @lru_cache(maxsize=4096)
 def matcher(text: str) -> Matcher:
-    """Parse `name="value"`, `name!="value"`, `name=~"regex"` or `name!~"regex"` (quotes may be left out). Raises ValueError."""
+    """Parse `name="value"`, `name!="value"`, `name=~"regex"` or `name!~"regex"`. Raises ValueError.
+
+    Quotes may be left out when there is no comma in the value.
+    """
     found = _MATCHER.match(text)
     if found is None:
         raise ValueError(f'not a matcher: {text!r}; write it like severity="critical" or service=~"cart|checkout"')
     name, op, value = _unquoted(found["name"]), found["op"], _unquoted(found["value"])
     if op in ("=", "!="):
         return Matcher(name, op, value)
+    if "[[:" in value:  # Python would read it as something else
+        raise ValueError(f"not a regular expression here: {text!r}: write [a-z], [0-9] or \\w instead of [[:…:]]")
     try:
         return Matcher(name, op, value, re.compile(value, re.S))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"not a regular expression in {text!r}: {error}") from error
 
 
 def _unquoted(text: str) -> str:
-    if len(text) < 2 or not text.startswith('"'):
-        return text
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), text[1:-1], flags=re.S)
+    inner = text[1:-1] if text.startswith('"') else text
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), inner, flags=re.S)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:

@@ -23,7 +23,7 @@ def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime
         return change.then(lambda current: _exhausted(current, policy, now))
     people = tuple(target.removeprefix("person:") for target in paging.targets if target.startswith("person:"))
     repeated = f", round {paging.round}" if paging.round > 1 else ""
-    text = f"Paging {english_list(t.partition(':')[2] for t in paging.targets)} (policy {policy}, level {paging.level}{repeated})"
+    text = f"Paging {english_list(paging.names)} (policy {policy}, level {paging.level}{repeated})"
     data = {"policy": policy, "level": paging.level, "round": paging.round, "targets": list(paging.targets)}
     change = change.then(
         lambda current: entered(

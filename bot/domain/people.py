@@ -67,6 +67,12 @@ class Directory(BaseModel):
     def has_role(self, actor: Actor, role: str) -> bool:
         return actor.id in self.roles.get(role, ())
 
+    def name_of(self, target: str) -> str:
+        """`person:ada` and `channel:ops` as people write them: `Ada Lovelace`, `#ops`."""
+        kind, _, name = target.partition(":")
+        person = self.people.get(name) if kind == "person" else None
+        return person.name if person else f"#{name}" if kind == "channel" else name
+
     def resolve(self, target: str, at: datetime) -> str | None:
         """`person:ada`, `rotation:shop` or `channel:ops` to whom it means now: `person:…` or `channel:…`; None for nobody."""
         kind, _, name = target.partition(":")

@@ -7,6 +7,7 @@ page their own policies about the same incident (one problem is one incident).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -56,5 +57,5 @@ def group_labels(route: Route, alert: Alert) -> dict[str, str]:
 
 
 def group_key(route: Route, labels: Mapping[str, str]) -> str:
-    """Identity of the problem: the same for every alert of the group, on every replica. Example: `root/0{alertname="A"}`."""
-    return route.path + "{" + ",".join(f"{name}={value!r}" for name, value in sorted(labels.items())) + "}"
+    """Identity of the problem: the same for every alert of the group, on every replica. Example: `root/0{"alertname":"A"}`."""
+    return route.path + json.dumps(dict(labels), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

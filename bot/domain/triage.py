@@ -88,7 +88,8 @@ def repeated(passing: Passing, view: View, now: datetime) -> Verdict | None:
         return None
     if known is not None and not known.alert.firing and alert.starts_at < known.alert.starts_at:
         return _ends(passing, "ignored", "an older firing than the one that has resolved since", incident)
-    passing.trail.append("repeated: no, it was not firing before")
+    fired = known is not None and known.alert.firing
+    passing.trail.append(f"repeated: no, {'it fires but has no incident' if fired else 'it was not firing before'}")
     return None
 
 

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from bot.domain.alert import Alert
 from bot.domain.ports import Clock, Parse, ParsedAlerts
+from bot.domain.redaction import Redactor
 from bot.domain.triage import Verdict
 from bot.entry import problems
 from bot.entry.auth import Auth
@@ -48,7 +49,7 @@ class Webhooks:
 
     sources: Mapping[str, SourceEntry]
     accept: Accept
-    redact: Callable[[str], str]
+    redact: Redactor
     clock: Clock
     metrics: Metrics
     max_body: int = MAX_BODY
@@ -110,20 +111,11 @@ class Webhooks:
         return web.Response(text=text, content_type="application/json")
 
     async def _redacted(self, parsed: ParsedAlerts) -> list[Alert]:
-        """The alerts without secrets. The same value is looked at once: alerts of one delivery have most of theirs in common."""
-        seen: dict[str, str] = {}
-
-        def clean(text: str) -> str:
-            known = seen.get(text)
-            if known is None:
-                known = seen[text] = self.redact(text)
-            return known
-
+        """The alerts without secrets."""
         alerts: list[Alert] = []
         for number, alert in enumerate(parsed.alerts, start=1):
-            labels = {name: clean(value) for name, value in alert.labels.items()}
-            annotations = {name: clean(value) for name, value in alert.annotations.items()}
-            alerts.append(replace(alert, labels=labels, annotations=annotations, url=clean(alert.url)))
+            labels, annotations = self.redact.labels(alert.labels), self.redact.labels(alert.annotations)
+            alerts.append(replace(alert, labels=labels, annotations=annotations, url=self.redact(alert.url)))
             if number % BREATH == 0:
                 await asyncio.sleep(0)
         return alerts

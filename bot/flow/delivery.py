@@ -46,12 +46,15 @@ def recording(incident_id: int, decide: Callable[[Incident], Change]) -> Record:
 
 
 class ChannelEffects:
-    """Handlers for what is seen in the incident's channel."""
+    """Handlers for what is seen in the incident's channel. `first_message` is told the seconds from an incident's opening to its card."""
 
-    def __init__(self, store: Store, room: Room, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, room: Room, clock: Clock, first_message: Callable[[float], None] = lambda seconds: None
+    ) -> None:
         self._store = store
         self._room = room
         self._clock = clock
+        self._first_message = first_message
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -89,6 +92,8 @@ class ChannelEffects:
         ts = await self._room.card(incident, alerts, runs, delivery.again)
         if ts == incident.card_ts:
             return None
+        if not incident.card_ts:
+            self._first_message((self._clock() - incident.opened_at).total_seconds())
         return recording(incident.id, lambda current: Change(current.model_copy(update={"card_ts": ts})))
 
     async def topic(self, delivery: Delivery) -> Record | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from bot.domain import effects, paging
@@ -15,13 +15,21 @@ from bot.flow.delivery import Handler, Record, incident_of, payload, recording
 
 
 class Escalation:
-    """Handlers for `escalate` and `page`."""
+    """Handlers for `escalate` and `page`. `paged` is told the policy of every page that has left."""
 
-    def __init__(self, store: Store, room: Room, clock: Clock, rules: CurrentRules) -> None:
+    def __init__(
+        self,
+        store: Store,
+        room: Room,
+        clock: Clock,
+        rules: CurrentRules,
+        paged: Callable[[str], None] = lambda policy: None,
+    ) -> None:
         self._store = store
         self._room = room
         self._clock = clock
         self._rules = rules
+        self._paged = paged
 
     def handlers(self) -> Mapping[str, Handler]:
         return {"escalate": self.escalate, "page": self.page}
@@ -48,7 +56,8 @@ class Escalation:
         track = incident.tracks[asked["track"]]
         level = (asked["step"] - 1) % len(track.policy.levels) + 1
         await self._room.page(incident, target, level, delivery.effect.key, delivery.again)
-        name, now = _named(target, self._rules()), self._clock()
+        self._paged(track.policy.key)
+        name, now = self._rules().directory.name_of(target), self._clock()
         return recording(incident.id, lambda current: paging.page_sent(current, name, now))
 
 
@@ -58,14 +67,8 @@ async def page_failed(tx: Tx, effect: Effect, error: str, rules: Rules, now: dat
     incident = await tx.incident(asked["incident_id"])
     if incident is None:
         return
-    text = f"Could not page {_named(asked['target'], rules)}: {error}. Going on to the next level"
+    text = f"Could not page {rules.directory.name_of(asked['target'])}: {error}. Going on to the next level"
     change = warned(incident, text, now)
     if incident.state is State.TRIGGERED and incident.epoch == asked["epoch"]:
         change = change.ask(effects.escalate(incident.id, asked["epoch"], asked["track"], asked["step"], now))
     await tx.save(change)
-
-
-def _named(target: str, rules: Rules) -> str:
-    kind, _, name = target.partition(":")
-    person = rules.directory.people.get(name) if kind == "person" else None
-    return person.name if person else f"#{name}" if kind == "channel" else name

@@ -27,7 +27,7 @@ OLDEST = timedelta(hours=24)
 BUG_ATTEMPTS = 20
 
 OnDead = Callable[[Tx, Effect, str, datetime], Awaitable[None]]
-Observe = Callable[[Effect, str, datetime, datetime], None]
+Observe = Callable[[str, str], None]
 
 
 def backoff(attempts: int, asked: float | None, spread: float) -> float:
@@ -38,7 +38,7 @@ def backoff(attempts: int, asked: float | None, spread: float) -> float:
 
 
 class Worker:
-    """`on_dead` records what a dead row means, with its settling; `observe(effect, outcome, asked_at, now)` counts."""
+    """`on_dead` records what a dead row means, with its settling; `observe(kind, outcome)` counts."""
 
     def __init__(
         self,
@@ -159,6 +159,12 @@ class Worker:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt, and its outcome committed together with what the handler recorded."""
+        with structlog.contextvars.bound_contextvars(
+            kind=delivery.effect.kind, key=delivery.effect.key, incident=delivery.effect.payload.get("incident_id")
+        ):
+            await self._attempt(delivery)
+
+    async def _attempt(self, delivery: Delivery) -> None:
         record: Record | None = None
         try:
             handler = self._handlers.get(delivery.effect.kind)
@@ -174,7 +180,7 @@ class Worker:
             settled = Settled("dead", error=str(error))
             await self._settle(delivery, settled, None)
         if self._observe:
-            self._observe(delivery.effect, settled.outcome, delivery.asked_at, self._clock())
+            self._observe(delivery.effect.kind, settled.outcome)
 
     async def _settle(self, delivery: Delivery, settled: Settled, record: Record | None) -> None:
         async def work(tx: Tx) -> None:
@@ -189,27 +195,24 @@ class Worker:
         try:
             await self._store.write(work)
         except LostLease:
-            self._log.warning("another worker took over", kind=delivery.effect.kind, key=delivery.effect.key)
+            self._log.warning("another worker took over")
 
     def _outcome(self, delivery: Delivery, error: Exception) -> Settled:
         """What an exception means for the row; anything unexpected is a bug: logged whole, and tried again a bounded number of times."""
         now = self._clock()
-        kind, key = delivery.effect.kind, delivery.effect.key
         if isinstance(error, BadInput | GaveUp):
-            self._log.error("given up", kind=kind, key=key, error=str(error))
+            self._log.error("given up", error=str(error))
             return Settled("dead", error=str(error))
         known = isinstance(error, TryLater)
         if not known:
-            self._log.error("a handler failed", kind=kind, key=key, exc_info=error)
+            self._log.error("a handler failed", exc_info=error)
         too_old = now - delivery.asked_at > OLDEST
         if too_old or (not known and delivery.attempts >= BUG_ATTEMPTS):
             return Settled("dead", error=f"{error} (after {delivery.attempts} attempts)")
         delay = backoff(delivery.attempts, error.delay if isinstance(error, TryLater) else None, self._spread())
         unsure = error.uncertain if isinstance(error, TryLater) else True
         if known:
-            self._log.info(
-                "later", kind=kind, key=key, error=str(error), seconds=round(delay, 2), attempts=delivery.attempts
-            )
+            self._log.info("later", error=str(error), seconds=round(delay, 2), attempts=delivery.attempts)
         return Settled(
             "later", due=now + timedelta(seconds=delay), error=f"{type(error).__name__}: {error}"[:1000], unsure=unsure
         )

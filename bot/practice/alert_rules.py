@@ -49,10 +49,10 @@ class Active:
 
 DEMO_RULES = (
     AlertRule(
-        "HighErrorRate", "demo_error_ratio > 0.05", 10.0, {"severity": "critical", "team": "shop"},
+        "HighErrorRate", "demo_error_ratio > 0.05", 2.0, {"severity": "critical", "team": "shop"},
         {
             "summary": "error ratio {{ $value | humanizePercentage }} on {{ $labels.namespace }}/{{ $labels.service }}",
-            "description": "HTTP 5xx ratio above 5% for 10s",
+            "description": "HTTP 5xx ratio above 5% for 2s",
             "runbook_url": "https://runbooks.invalid/HighErrorRate",
         },
     ),

@@ -114,7 +114,7 @@ class Prometheus:
     async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
         """Fail on demand; turn a refusal into Prometheus' error body."""
         outage = next((o for o in self.outages if o.count != 0), None)
-        if outage is not None and request.path.startswith("/api/"):
+        if outage is not None and "/api/v1/" in request.path:
             if outage.count is not None:
                 outage.count -= 1
             if outage.kind == "error":

@@ -8,7 +8,7 @@
     practice.deliver_by_http("http://127.0.0.1:8080/slack/events")          # instead of Socket Mode, signed
     practice.send_alerts_to("http://127.0.0.1:8080/webhooks/alertmanager", token="...")
     practice.workspace.faults.add("lost", "chat.postMessage", count=1)      # trouble on demand
-    await practice.workspace.acts.click("U0MAYA", channel_id, ts, "approve")    # what people do
+    await practice.workspace.acts.click("U0ADA", channel_id, ts, "approve")    # what people do
     await practice.stop()
 
 `/` is the page; `/api/` Slack's Web API; `/socket/`, `/response/` and `/upload/` belong to it; `/cluster` is the Kubernetes

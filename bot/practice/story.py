@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.practice.cluster import Cluster
 
-NAMESPACE, GOOD_IMAGE, BAD_IMAGE = "shop", "checkout:1.4.1", "checkout:1.4.2"
+NAMESPACE, DEPLOYMENT, GOOD_IMAGE, BAD_IMAGE = "shop", "checkout", "checkout:1.4.1", "checkout:1.4.2"
 DAY = 86400.0
 
 
@@ -17,10 +17,10 @@ def demo_world(cluster: Cluster) -> None:
     )
     cluster.create_deployment(NAMESPACE, "search", "search:0.19.4", 2, [(21, "search:0.19.3", 6 * DAY)], age=1 * DAY)
     history = [(12, "checkout:1.4.0", 16 * DAY), (13, GOOD_IMAGE, 2 * DAY)]
-    cluster.create_deployment(NAMESPACE, "checkout", BAD_IMAGE, 3, history, age=180)
+    cluster.create_deployment(NAMESPACE, DEPLOYMENT, BAD_IMAGE, 3, history, age=180)
 
 
 def break_checkout(cluster: Cluster) -> None:
     """Deploy the bad image (again)."""
     cluster.bad_images.add(BAD_IMAGE)
-    cluster.set_image(NAMESPACE, "checkout", BAD_IMAGE)
+    cluster.set_image(NAMESPACE, DEPLOYMENT, BAD_IMAGE)

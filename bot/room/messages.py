@@ -45,7 +45,7 @@ def card(
 ) -> Message:
     """The pinned summary, brought up to date in place."""
     shown: list[Block] = [
-        kit.header(f"{_mark(incident)} {incident.ref}  {incident.title}"),
+        kit.header(f"{_mark(incident)} {incident.ref} {incident.title}"),
         kit.section(_lead(incident, directory)),
         kit.fields(_facts(incident)),
     ]

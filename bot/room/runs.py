@@ -53,7 +53,7 @@ def run_message(run: Run) -> Message:
     """Brought up to date in place at every move of the run."""
     waiting = run.state is RunState.WAITING
     shown: list[Block] = [
-        kit.header(f"{RUN_MARKS[run.state]} {run.ref}  {run.runbook.title}"),
+        kit.header(f"{RUN_MARKS[run.state]} {run.ref} {run.runbook.title}"),
         kit.section(_lead(run)),
         kit.section(mrkdwn.clip(_steps(run), 2000)),
     ]

@@ -54,5 +54,5 @@ def understood(error: Exception, *, uncertain: bool = False) -> Exception:
 
 def pause(attempt: int) -> float:
     """Seconds before attempt `attempt` + 1, with full jitter so that those who met do not meet again."""
-    longest: float = min(0.5, 0.005 * 2**attempt)
+    longest: float = min(0.1, 0.002 * 2**attempt)
     return longest * secrets.randbelow(1000) / 1000

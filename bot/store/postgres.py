@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -23,6 +23,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 CHANNEL = "tocsin_work"
+CONNECTIONS = 16  # of one replica, the one that listens included
 ANSWER = 5.0  # s in which `check` wants an answer
 # While listening, look all the same now and then: a connection can be dead without saying so. Without listening, poll.
 LISTENING, POLLING = 10.0, 1.0
@@ -39,8 +40,8 @@ def engine_of(url: URL) -> AsyncEngine:
     }
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
-        pool_size=10,
-        max_overflow=10,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
         pool_timeout=20,
         connect_args={"server_settings": settings, "timeout": 10, "command_timeout": 60},
     )
@@ -202,9 +203,17 @@ def _hop(connection: AsyncConnection) -> Hop:
     return hop
 
 
+_CLAIMING = {
+    "idle_in_transaction_session_timeout": FORGIVEN_CLAIMING,
+    "plan_cache_mode": "force_generic_plan",  # planning takes longer than the query
+    "enable_seqscan": "off",  # also before the first statistics
+}
+_CONFIGURE = select(*(func.set_config(name, value, True) for name, value in _CLAIMING.items()))
+
+
 def _claim(conn: Connection, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
     """One replica claims at a time, each seeing what the one before took: so no lane is given out twice."""
-    conn.execute(text(f"set local idle_in_transaction_session_timeout = '{FORGIVEN_CLAIMING}'"))
+    conn.execute(_CONFIGURE)
     locks.hold(conn, "claim")
     return claims.claim(conn, owner, now, lease_until, limit)
 

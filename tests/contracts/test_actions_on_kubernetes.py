@@ -364,7 +364,7 @@ async def test_a_rollback_is_refused_when_nothing_was_rolled_out_lately(api: Api
     await deployed(api, "checkout:1.4.1", "checkout:1.4.2")
     action, params = k8s_rollback.Plugin(kit), rollback(api, before=await soon(api) + timedelta(days=9))
     state = await action.look(params)
-    with pytest.raises(BadInput, match=r"nothing was rolled out in the 24 h before .* give to_revision"):
+    with pytest.raises(BadInput, match=r"nothing was rolled out in the 1 d before .* give to_revision"):
         action.plan(state, params)
 
 

@@ -281,7 +281,7 @@ async def test_a_merge_patch_replaces_lists_and_a_strategic_one_merges_them_by_n
     side = {"name": "side", "image": "side:1"}
     await patch(api, {"spec": {"template": {"spec": {"containers": [side]}}}}, STRATEGIC)
     boxes = (await current(api)).spec.template.spec.containers
-    assert [(box.name, box.image) for box in boxes] == [("web", "web:1.0"), ("side", "side:1")]
+    assert [(box.name, box.image) for box in boxes] == [("side", "side:1"), ("web", "web:1.0")]
 
     await patch(api, {"spec": {"template": {"spec": {"containers": [side]}}}}, MERGE)
     boxes = (await current(api)).spec.template.spec.containers
@@ -297,10 +297,10 @@ async def test_a_strategic_patch_merges_variables_and_obeys_its_directives(api: 
         found = (await current(api)).spec.template.spec.containers[0].env or []
         return [(one.name, one.value) for one in found]
 
-    assert await variables([{"name": "B", "value": "2"}]) == [("A", "1"), ("B", "2")]
-    assert await variables([{"name": "A", "value": "9"}]) == [("A", "9"), ("B", "2")]
+    assert await variables([{"name": "B", "value": "2"}]) == [("B", "2"), ("A", "1")]
+    assert await variables([{"name": "A", "value": "9"}]) == [("B", "2"), ("A", "9")]
     assert await variables([{"name": "C", "value": "3"}, {"name": "A", "value": "8"}]) == [
-        ("B", "2"), ("C", "3"), ("A", "8"),
+        ("C", "3"), ("B", "2"), ("A", "8"),
     ]  # fmt: skip
     ordered = {"$setElementOrder/env": [{"name": "A"}, {"name": "C"}, {"name": "B"}]}
     assert await variables([{"name": "A", "value": "1"}], **ordered) == [("A", "1"), ("C", "3"), ("B", "2")]
@@ -616,7 +616,11 @@ async def test_labels_and_fields_select(api: Api) -> None:
     assert await names(field_selector="metadata.name!=b") == "ac"
     unknown = await refusal(api.apps().list_namespaced_deployment(api.namespace, field_selector="spec.replicas=0"))
     assert unknown["code"] == 400
-    assert "field label not supported" in unknown["message"]
+    assert unknown["message"] == (
+        '"spec.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    )
+    unknown = await refusal(api.core().list_namespaced_pod(api.namespace, field_selector="spec.x=0"))
+    assert "field label not supported: spec.x" in unknown["message"]
     broken = await refusal(api.apps().list_namespaced_deployment(api.namespace, label_selector="tier in front"))
     assert (broken["code"], broken["reason"]) == (400, "BadRequest")
 
@@ -687,7 +691,7 @@ async def test_a_name_is_taken_only_once(api: Api) -> None:
             {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}},
             {"spec.strategy.rollingUpdate.maxUnavailable"},
         ),
-        ({"strategy": {"type": "Sideways"}}, {"spec.strategy.type"}),
+        ({"strategy": {"type": "Sideways"}}, {"spec.strategy"}),
     ],
 )
 async def test_what_makes_no_sense_is_invalid_with_a_cause_for_each_field(
@@ -729,7 +733,8 @@ async def test_malformed_bodies_and_unknown_patches_are_refused(api: Api) -> Non
     await deploy(api, wait=False)
     path = f"/apis/apps/v1/namespaces/{api.namespace}/deployments"
     assert (await api.raw("POST", path, b"{not json"))[0] == 400
-    assert (await api.raw("PATCH", f"{path}/web", b"{not json", content_type=MERGE))[0] == 400
+    code, _ = await api.raw("PATCH", f"{path}/web", b"{not json", content_type=MERGE)
+    assert code in (400, 500)  # old servers say 500
     code, body = await api.raw("PATCH", f"{path}/web", {"spec": {}}, content_type="application/json")
     assert (code, body["reason"]) == (415, "UnsupportedMediaType")
     code, body = await api.raw("PATCH", f"{path}/web", {"spec": {}}, content_type=JSON_PATCH)
@@ -790,7 +795,11 @@ async def test_a_deletion_can_be_bound_to_one_object(api: Api) -> None:
     options = {"preconditions": {"uid": "00000000-0000-0000-0000-000000000000"}}
     said = await refusal(api.apps().delete_namespaced_deployment("web", api.namespace, body=options))
     assert (said["code"], said["reason"]) == (409, "Conflict")
-    assert "Precondition failed: UID in precondition" in said["message"]
+    uid = (await current(api)).metadata.uid
+    assert said["message"].startswith(
+        'Operation cannot be fulfilled on Deployment.apps "web": the UID in the precondition '
+        f"(00000000-0000-0000-0000-000000000000) does not match the UID in record ({uid})."
+    )
 
 
 async def test_a_deleted_pod_is_replaced(api: Api) -> None:
@@ -864,7 +873,8 @@ async def test_a_daemon_set_has_a_pod_on_every_node(api: Api) -> None:
 
 async def test_the_server_says_its_version_and_that_it_is_ready(api: Api) -> None:
     code, version = await api.raw("GET", "/version")
-    assert (code, version["major"]) == (200, "1")
+    assert code == 200
+    assert version["gitVersion"].startswith("v")  # Debian builds it without its number
     assert (await api.raw("GET", "/readyz")) == (200, "ok")
     code, groups = await api.raw("GET", "/apis")
     assert "apps" in {group["name"] for group in groups["groups"]}

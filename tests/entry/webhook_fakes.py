@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.domain.alert import Alert
+from bot.domain.redaction import Redactor
 from bot.domain.triage import Verdict
 from bot.entry.auth import Auth, Bearer, Nobody, Signed
 from bot.entry.metrics import Metrics
@@ -69,12 +70,12 @@ def webhooks(intake: Intake, **settings: Any) -> Webhooks:
         source("alertmanager", alertmanager, bearer),
         source("generic", generic, bearer),
         source("signed", alertmanager, signed),
-        source("closed", alertmanager, Nobody("sources.closed.token")),
+        source("closed", alertmanager, Nobody("sources.closed.bearer")),
     ]
     return Webhooks(
         sources={one.name: one for one in sources},
         accept=intake.accept,
-        redact=lambda text: text.replace("hunter2", "[password]"),
+        redact=Redactor({"word": "hunter2"}),
         clock=lambda: intake.now,
         metrics=intake.metrics,
         **settings,

@@ -88,7 +88,7 @@ async def test_an_ephemeral_message_is_shown_to_its_person_only(site: Site, page
     await slack.conversations_invite(channel=channel, users=[MAYA])
     await slack.chat_postEphemeral(channel=channel, user=MAYA, text="You are on call")
     await expect(page.locator(".only-you")).to_contain_text("Only visible to you")
-    await page.locator("#me").select_option("U0TOMAS")
+    await page.locator("#me").select_option("U0BOB")
     await expect(page.locator(".only-you")).to_have_count(0)
 
 

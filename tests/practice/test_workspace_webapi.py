@@ -169,21 +169,21 @@ async def test_pins_bookmarks_topics_and_reactions_stay(site: Site) -> None:
     await slack.pins_add(channel=channel, timestamp=ts)
     assert await error_of(slack.pins_add(channel=channel, timestamp=ts)) == "already_pinned"
     await slack.bookmarks_add(channel_id=channel, title="Dashboard", type="link", link="https://grafana.example/d/1")
-    await slack.conversations_setTopic(channel=channel, topic="SEV1 · Maya leads")
+    await slack.conversations_setTopic(channel=channel, topic="SEV1 · Ada leads")
     await slack.conversations_setPurpose(channel=channel, purpose="key inc:1")
     await slack.reactions_add(channel=channel, timestamp=ts, name="eyes")
     assert await error_of(slack.reactions_add(channel=channel, timestamp=ts, name="eyes")) == "already_reacted"
     shown = await site.channel("inc-1")
-    assert (shown["topic"], shown["purpose"], shown["pins"]) == ("SEV1 · Maya leads", "key inc:1", [ts])
+    assert (shown["topic"], shown["purpose"], shown["pins"]) == ("SEV1 · Ada leads", "key inc:1", [ts])
     assert [mark["title"] for mark in (await slack.bookmarks_list(channel_id=channel))["bookmarks"]] == ["Dashboard"]
     assert [item["message"]["ts"] for item in (await slack.pins_list(channel=channel))["items"]] == [ts]
 
 
 async def test_people_are_found_by_id_and_by_email(site: Site) -> None:
     slack = site.client()
-    assert (await slack.users_lookupByEmail(email="Maya@practice.example"))["user"]["id"] == MAYA
+    assert (await slack.users_lookupByEmail(email="Ada@practice.example"))["user"]["id"] == MAYA
     assert await error_of(slack.users_lookupByEmail(email="nobody@practice.example")) == "users_not_found"
-    assert (await slack.users_info(user=TOMAS))["user"]["real_name"] == "Tomás Herrera"
+    assert (await slack.users_info(user=TOMAS))["user"]["real_name"] == "Bob Kahn"
     groups = await slack.usergroups_list(include_users=True)
     assert groups["usergroups"][0]["users"] == [MAYA]
 

@@ -16,8 +16,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.practice.workspace.site import Workspace, WorkspaceSettings
 
-MAYA = "U0MAYA"
-TOMAS = "U0TOMAS"
+MAYA = "U0ADA"
+TOMAS = "U0BOB"
 
 
 class Site:

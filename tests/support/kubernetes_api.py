@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import socket
 import ssl
 import subprocess
@@ -189,6 +190,9 @@ def why_not_real() -> str:
         return f"KUBECONFIG is not the rig's: no {', '.join(missing)} beside it" if missing else ""
     if not (RIG / "start.sh").exists():
         return f"no Kubernetes rig: {RIG}/start.sh does not exist"
+    missing = [tool for tool in ("etcd", "kubectl", "openssl", "ss", "curl") if not shutil.which(tool)]
+    if missing:
+        return f"the Kubernetes rig needs {', '.join(missing)}"
     return "" if BINARY.exists() else f"the Kubernetes rig is not built: {BINARY} does not exist (build.sh makes it)"
 
 

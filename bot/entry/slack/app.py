@@ -47,6 +47,7 @@ REQUIRED_SCOPES = (
     "im:history",
     "im:write",
     "pins:write",
+    "users:read",
 )
 HTTP_PATH = "/slack/events"
 CONNECT_WITHIN = 30.0
@@ -70,7 +71,7 @@ def build(gateway: SlackGateway, flows: Flows, signing_secret: str = "", patienc
         client=AsyncWebClient(base_url=gateway.base_url, logger=_quiet(), retry_handlers=[]),
     )
     replies = Replies(gateway, flows, patience)
-    Words(flows, replies).register(app)
+    Words(gateway, flows, replies).register(app)
     Modals(flows, replies).register(app)
     Clicks(gateway, flows, replies).register(app)
     return app
@@ -122,17 +123,20 @@ class SocketMode:
 
     async def _session(self) -> None:
         """One client of the SDK, from connecting to when it is lost for good."""
-        client = AsyncWebClient(base_url=self._base_url, timeout=10, logger=_quiet(), retry_handlers=[])
-        handler = AsyncSocketModeHandler(self._app, self._token, logger=_quiet(), web_client=client)
+        quiet = _quiet(logging.CRITICAL)
+        client = AsyncWebClient(base_url=self._base_url, timeout=10, logger=quiet, retry_handlers=[])
+        handler = AsyncSocketModeHandler(self._app, self._token, logger=quiet, web_client=client)
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
-                await handler.connect_async()
+                # Asked for here, because connect() would only log a refused token and try for ever.
+                handler.client.wss_uri = await handler.client.issue_new_wss_url()
+                await handler.connect_async()  # type: ignore[no-untyped-call]
             self.connected.set()
             log.info("socket mode: connected")
             await self._watch(handler)
         finally:
             self.connected.clear()
-            await handler.close_async()
+            await handler.close_async()  # type: ignore[no-untyped-call]
             await asyncio.sleep(0)  # its cancelled tasks end
 
     async def _watch(self, handler: AsyncSocketModeHandler) -> None:
@@ -154,8 +158,8 @@ def _why(error: Exception) -> str:
     return type(error).__name__
 
 
-def _quiet() -> logging.Logger:
-    """Bolt and the SDK write whole payloads at debug level, and look at the logger's own level to decide."""
-    quiet = logging.getLogger("slack_bolt.quiet")
-    quiet.setLevel(logging.WARNING)
+def _quiet(level: int = logging.ERROR) -> logging.Logger:
+    """Bolt and the SDK write whole payloads and addresses with tickets into their logs, and look at the logger's own level to decide."""
+    quiet = logging.getLogger(f"slack_bolt.quiet.{level}")
+    quiet.setLevel(level)
     return quiet

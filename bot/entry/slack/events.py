@@ -8,10 +8,14 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
+from bot.clients.slack import SlackError, SlackGateway
+from bot.domain.effects import Priority
+from bot.domain.people import Actor
 from bot.entry.slack.actions import actor_of, person_of
-from bot.entry.slack.commands import Ask, Commands
+from bot.entry.slack.commands import Ask, Commands, Reply
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Person, Replies, said
+from bot.errors import TryLater
 
 COMMAND = "/incident"
 _MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>")
@@ -20,7 +24,8 @@ _MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>")
 class Words:
     """Registers the command and the mention."""
 
-    def __init__(self, flows: Flows, replies: Replies) -> None:
+    def __init__(self, gateway: SlackGateway, flows: Flows, replies: Replies) -> None:
+        self._gateway = gateway
         self._flows = flows
         self._replies = replies
         self._commands = Commands(flows)
@@ -52,9 +57,23 @@ class Words:
         if event.get("bot_id") or not event.get("user"):
             return
         text = html.unescape(_MENTION.sub(" ", str(event.get("text") or ""), count=1)).strip()
-        actor = self._flows.directory().by_slack(str(event["user"]))
         channel = str(event.get("channel") or "")
         person = Person(str(event["user"]), channel, thread_ts=str(event.get("thread_ts") or ""))
         key = f"mention:{channel}:{event.get('ts')}"
-        outcome = await self._replies.outcome(key, lambda: self._commands.run(Ask(text, actor, channel)))
+
+        async def work() -> Reply:
+            return await self._commands.run(Ask(text, await self._actor(person.user_id), channel))
+
+        outcome = await self._replies.outcome(key, work)
         await self._replies.tell(person, outcome.reply)
+
+    async def _actor(self, user_id: str) -> Actor:
+        """Unlike clicks and commands, a mention comes without the person's name."""
+        actor = self._flows.directory().by_slack(user_id)
+        if not actor.id.startswith("slack:"):
+            return actor
+        try:
+            answer = await self._gateway.call("users.info", priority=Priority.APPROVAL, user=user_id)
+        except (SlackError, TryLater):
+            return actor
+        return self._flows.directory().by_slack(user_id, str(answer["user"].get("name") or ""))

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from bot.clients import deployments, rollout
+from bot.clients import deployments, rollout, spoken
 from bot.clients.kit import Kit
 from bot.clients.rollout import Revision
 from bot.domain.plan import Diff, Plan, Target
@@ -121,7 +121,7 @@ def _before_the_suspect(history: list[Revision], current: Revision | None, param
         return None
     if params.before is not None and suspect.created < params.before - params.within:
         raise BadInput(
-            f"{params.shown}: nothing was rolled out in the {_spoken(params.within)} before {params.before:%Y-%m-%d %H:%M} UTC "
+            f"{params.shown}: nothing was rolled out in the {spoken.length(params.within.total_seconds())} before {params.before:%Y-%m-%d %H:%M} UTC "
             f"(revision {suspect.number} is of {suspect.created:%Y-%m-%d %H:%M} UTC), so a rollback is unlikely to help. "
             f"To go back all the same, give to_revision"
         )
@@ -144,8 +144,3 @@ def _note(state: Mapping[str, Any], wanted: Revision) -> str:
     changed = rollout.image_change(state["images"], wanted.images)
     also = f"{'also ' if changed else ''}changes {', '.join(wanted.differs)}" if wanted.differs else ""
     return "; ".join(part for part in (changed, also) if part)
-
-
-def _spoken(length: timedelta) -> str:
-    hours = length.total_seconds() / 3600
-    return f"{hours:g} h" if hours >= 1 else f"{length.total_seconds() / 60:g} min"

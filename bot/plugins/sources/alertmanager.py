@@ -55,7 +55,7 @@ def _not_alerts(group: dict[str, Any], items: Any) -> str:
     if version and version != VERSION:
         return f'{wrong}. version: found "{version}", the nearest supported one is "{VERSION}"'
     keys = ", ".join(payload.shortened(key) for key in list(group)[:8]) or "nothing"
-    return f"{wrong}. The body has {keys}; a body of another shape needs a source with `format: generic`"
+    return f"{wrong}. The body has {keys}; a body of another shape needs a source with `type: generic`"
 
 
 def _alert(item: Any, path: str, source: str, group_status: Any, now: datetime) -> Alert:

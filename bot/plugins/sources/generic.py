@@ -2,15 +2,16 @@
 
     sources:
       uptime:
-        format: generic
-        params:
-          name: monitor.name              # a path, or several of which the first that finds something counts
-          status: alert_type_name
-          resolved_values: [up]           # every other status fires
-          labels:
-            service: monitor.tags[0]
-            region: $.account.region      # from the top of the body rather than from the alert
-            team: {constant: platform}
+        type: generic
+        bearer: env:UPTIME_TOKEN
+        name: monitor.name              # a path, or several of which the first that finds something counts
+        status: alert_type_name
+        resolved_values: [up]           # every other status fires
+        severity_values: {p1: critical} # what the payload calls it, and what it is called here
+        labels:
+          service: monitor.tags[0]
+          region: $.account.region      # from the top of the body rather than from the alert
+          team: {constant: platform}
 
 A path goes through objects by name and through lists by number: `data.items[0].title`, `["odd.name"].x`, `items[-1]`.
 """
@@ -100,6 +101,7 @@ class Params(BaseModel):
     status: Paths = ("status", "state")
     resolved_values: tuple[str, ...] = RESOLVED
     severity: Paths = ("severity", "priority", "level")
+    severity_values: dict[str, str] = {}
     summary: Paths = ("summary", "message")
     description: Paths = ("description", "details")
     fingerprint: Paths = ("fingerprint", "dedup_key")
@@ -143,8 +145,9 @@ def _alert(item: Any, root: Any, path: str, source: str, params: Params, now: da
     labels, lost = _labels(item, root, path, params)
     labels["alertname"] = name
     identity = dict(labels)
-    if severity := payload.text(first(params.severity)):
-        labels["severity"] = severity.lower()
+    if severity := payload.text(first(params.severity)).strip().lower():
+        known = {name.lower(): value for name, value in params.severity_values.items()}
+        labels["severity"] = known.get(severity, severity)
     identity.pop("severity", None)  # what has resolved often says severity: ok
     annotations = {
         "summary": payload.text(first(params.summary)),

@@ -98,7 +98,7 @@ class Api:
         return web.json_response({"faults": [fault.model_dump() for fault in self.cluster.faults.waiting]})
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
-        path = request.path.rstrip("/") or "/"
+        path = "/" + request.match_info["path"].strip("/")  # without the prefix it may be mounted under
         if path in ("/healthz", "/readyz", "/livez"):
             return web.Response(text="ok")
         call = understand(request.method, path, request.query)
@@ -138,10 +138,10 @@ class Api:
         fault = self.cluster.faults.take(call.ask)
         if fault is not None:
             await self._before(fault, call)
-        if not served(call):
-            raise errors.method_not_allowed() if call.resource else errors.no_such_resource()
         if call.resource is not REVIEW:
             authorize(user, call.ask)
+        if not served(call):
+            raise errors.method_not_allowed()
         if call.verb in WRITES:
             await _read_body(request, call)
         check_options(call)
@@ -194,12 +194,17 @@ async def _read_body(request: web.Request, call: Call) -> None:
     if not raw:
         if call.verb in ("delete", "deletecollection"):
             return
-        raise errors.bad_request("unexpected end of JSON input" if call.verb == "patch" else "the body is empty")
+        raise errors.bad_request("EOF" if call.verb == "patch" else _unreadable(call, "unexpected end of JSON input"))
     try:
         call.body = json.loads(raw)
     except ValueError as err:
-        start = "error decoding patch" if call.verb == "patch" else "couldn't get version/kind; json parse error"
-        raise errors.bad_request(f"{start}: {err}") from err
+        why = f"error decoding patch: {err}" if call.verb == "patch" else _unreadable(call, str(err))
+        raise errors.bad_request(why) from err
+
+
+def _unreadable(call: Call, why: str) -> str:
+    kind = f"the object provided is unrecognized (must be of type {call.resource.kind})"
+    return f"{kind}: couldn't get version/kind; json parse error: {why}"
 
 
 def _json(body: Obj, status: int = 200) -> web.Response:

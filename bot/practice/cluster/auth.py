@@ -64,16 +64,21 @@ def bot(name: str = "incident-bot", namespaces: tuple[str, ...] = ("*",)) -> Use
 
 
 def reader(name: str = "reader", namespaces: tuple[str, ...] = ("*",)) -> User:
-    return User(name, (Rule(("get", "list", "watch"), ("*",), ("*",), namespaces),))
+    """As the ClusterRole `view`: reads what is in a namespace; no nodes, no secrets."""
+    kinds = ("deployments", "replicasets", "statefulsets", "daemonsets")
+    subresources = ("deployments/scale", "deployments/status", "replicasets/scale", "statefulsets/scale")
+    things = ("pods", "pods/log", "pods/status", "events", "services", "namespaces")
+    read = ("get", "list", "watch")
+    return User(name, (Rule(read, kinds + subresources, ("apps",), namespaces), Rule(read, things, ("",), namespaces)))
 
 
 def identify(authorization: str | None, tokens: Mapping[str, User] | None) -> User:
     """No table of tokens: everyone is admin. No token: anonymous. An unknown token: 401."""
     if tokens is None:
         return ADMIN
-    if not authorization:
+    kind, _, token = (authorization or "").partition(" ")
+    if not token.strip():
         return ANONYMOUS
-    kind, _, token = authorization.partition(" ")
     if kind.lower() != "bearer" or token.strip() not in tokens:
         raise unauthorized()
     return tokens[token.strip()]

@@ -7,7 +7,8 @@ from bot.practice.cluster.resources import DAEMONSETS, DEPLOYMENTS, NODES, PODS,
 
 def fill(resource: Resource, obj: Obj) -> Obj:
     """Set the defaults on `obj` (which the caller owns) and return it; fields of a wrong type are left to validation."""
-    if resource in WORKLOADS and isinstance(obj.get("spec"), dict):
+    if resource in WORKLOADS:
+        obj["spec"] = obj.get("spec") or {}
         _workload(resource, obj["spec"])
     elif resource is PODS and isinstance(obj.get("spec"), dict):
         pod_spec(obj["spec"])

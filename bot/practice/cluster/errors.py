@@ -28,7 +28,7 @@ class ApiError(Exception):
             details = {**(details or {}), "retryAfterSeconds": retry_after}
         self.body: Obj = {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message, "reason": reason, **({"details": details} if details else {}), "code": code,
+            "message": message, "reason": reason, **({"details": details} if details is not None else {}), "code": code,
         }  # fmt: skip
 
 
@@ -53,13 +53,30 @@ def conflict(resource: Resource, name: str, why: str = "") -> ApiError:
     return ApiError(409, "Conflict", text, _details(resource, name))
 
 
+def conflict_of_kind(resource: Resource, name: str, why: str) -> ApiError:
+    """A precondition that does not hold: this message names the kind, not the resource."""
+    text = f'Operation cannot be fulfilled on {resource.qualified_kind} "{name}": {why}'
+    return ApiError(409, "Conflict", text, {**_details(resource, name), "kind": resource.kind})
+
+
 def invalid(qualified_kind: str, name: str, causes: list[Cause]) -> ApiError:
     lines = [f"{c.field}: {c.message}" for c in causes]
     text = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
     kind, _, group = qualified_kind.partition(".")
-    details: dict[str, Any] = {"name": name, **({"group": group} if group else {}), "kind": kind}
+    details: dict[str, Any] = {"name": name, "group": group, "kind": kind}
+    details = {k: v for k, v in details.items() if v}
     details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
     return ApiError(422, "Invalid", f'{qualified_kind} "{name}" is invalid: {text}', details)
+
+
+def bad_patch(shown: str, why: str) -> ApiError:
+    """A patch whose result is no object of the kind at all."""
+    return invalid("", "", [Cause("patch", "FieldValueInvalid", f'Invalid value: "{shown}": {why}')])
+
+
+def internal(message: str) -> ApiError:
+    """A refusal the real server gives as a bare 500, without a reason."""
+    return ApiError(500, "", message)
 
 
 def bad_request(message: str) -> ApiError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.practice.cluster.errors import bad_request, rejected_patch
+from bot.practice.cluster.errors import bad_patch, bad_request, internal, rejected_patch
 from bot.practice.cluster.resources import Obj, clone
 
 MERGE, STRATEGIC, JSON_PATCH = (
@@ -32,7 +32,9 @@ def apply(content_type: str, original: Obj, patch: Any) -> Obj:
             raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
         return json_patch(original, patch)
     if not isinstance(patch, dict):
-        raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+        got = "array" if isinstance(patch, list) else "string" if isinstance(patch, str) else "value"
+        why = f"json: cannot unmarshal {got} into Go value of type map[string]interface {{}}"
+        raise bad_patch(str(patch), why) if content_type == MERGE else bad_request(why)
     if content_type == MERGE:
         merged: Obj = merge_patch(original, patch)
         return merged
@@ -60,7 +62,7 @@ def strategic(original: Obj, patch: Obj) -> Obj:
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise bad_request(f"Unknown patch type found: {directive}")
+        raise internal(f"unknown patch type: {directive} in map")
     merged = {k: clone(v) for k, v in original.items()}
     if RETAIN in patch:
         merged = {k: v for k, v in merged.items() if k in patch[RETAIN]}
@@ -107,7 +109,7 @@ def _merge_list(field: str, original: list[Obj], patch: list[Obj], order: list[A
     key = _merge_key(field, original, patch)
     for item in patch:
         if key not in item:
-            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+            raise internal(f"map: {item} does not contain declared merge key: {key}")
     gone = [item[key] for item in patch if item.get(PATCH) == "delete"]
     changed = [item for item in patch if item.get(PATCH) != "delete"]
     merged = [clone(item) for item in original if item.get(key) not in gone]
@@ -121,7 +123,7 @@ def _merge_list(field: str, original: list[Obj], patch: list[Obj], order: list[A
 
 
 def _ordered(merged: list[Any], wanted: list[Any], server: list[Any], key: str) -> list[Any]:
-    """Items the patch names in the patch's order, the others in the server's, woven as apimachinery does."""
+    """Items the patch names in the patch's order, each of the others before the first that follows it on the server."""
 
     def ident(item: Any) -> Any:
         return item.get(key) if isinstance(item, dict) else item
@@ -133,7 +135,7 @@ def _ordered(merged: list[Any], wanted: list[Any], server: list[Any], key: str) 
     woven: list[Any] = []
     while left and right:
         mine, theirs = places.get(ident(left[0])), places.get(ident(right[0]))
-        first = left if mine is not None and theirs is not None and mine < theirs else right
+        first = right if mine is not None and theirs is not None and theirs < mine else left
         woven.append(first.pop(0))
     return woven + left + right
 

@@ -11,7 +11,8 @@ def from_template(template: Obj, controller: Obj, name: str, labels: dict[str, s
     meta = template.get("metadata") or {}
     pod: Obj = {
         "metadata": {
-            "name": name, "namespace": controller["metadata"]["namespace"],
+            "name": name, "generateName": f"{controller['metadata']['name']}-",
+            "namespace": controller["metadata"]["namespace"],
             "labels": {**(meta.get("labels") or {}), **labels}, "ownerReferences": [owner(controller)],
         },
         "spec": clone(template["spec"]),

@@ -60,7 +60,9 @@ def _opened(token: str) -> tuple[int, str]:
         content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(content["rv"]), str(content["start"])
     except (ValueError, KeyError, TypeError) as err:
-        raise bad_request("continue key is not valid: encoded continue key server version mismatch") from err
+        raise bad_request(
+            "invalid continue token: continue key is not valid: encoded continue key server version mismatch"
+        ) from err
 
 
 def scale_of(obj: Obj) -> Obj:
@@ -92,8 +94,10 @@ def review(user: User, body: Any) -> Obj:
         )  # fmt: skip
         allowed = user.may(ask)
     elif not isinstance(spec, dict) or "nonResourceAttributes" not in spec:
-        raise bad_request(
-            "spec.resourceAttributes: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        raise ApiError(
+            422,
+            "Invalid",
+            "spec.resourceAttributes: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified",
         )
     return {
         "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.practice.cluster.auth import Ask
-from bot.practice.cluster.errors import ApiError, Cause, bad_request, invalid
+from bot.practice.cluster.errors import ApiError, Cause, bad_request, invalid, no_such_resource
 from bot.practice.cluster.resources import BY_PATH, NAMESPACES, PODS, Resource
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -60,8 +60,9 @@ def understand(method: str, path: str, query: Mapping[str, str]) -> Call | None:
     resource = BY_PATH.get((group, version, rest[0]))
     if (group, version, rest[0]) == (REVIEW.group, REVIEW.version, REVIEW.plural):
         resource = REVIEW
-    if resource is None or len(rest) > 3 or (namespace and not resource.namespaced):
+    if len(rest) > 3 or (resource and namespace and not resource.namespaced):
         return None
+    resource = resource or Resource(group, version, rest[0], "")
     name, subresource = ([*rest[1:], "", ""])[:2]
     return Call(_verb(method, name, query), resource, namespace, name, subresource, query)
 
@@ -76,10 +77,14 @@ def _verb(method: str, name: str, query: Mapping[str, str]) -> str:
 
 
 def served(call: Call) -> bool:
-    """Does the resource (or its subresource) take this verb?"""
+    """Does the resource (or its subresource) take this verb? NotFound when there is no such thing."""
+    if not call.resource.kind:
+        raise no_such_resource()
     if call.resource is REVIEW:
         return call.verb == "create" and not call.name
     if call.subresource:
+        if call.subresource not in SUBRESOURCES:
+            raise no_such_resource()
         known = {"status": call.resource.status, "scale": call.resource.scale}
         mine = known.get(call.subresource, call.resource is PODS and call.subresource in ("log", "eviction"))
         return mine and call.verb in SUBRESOURCES[call.subresource]
@@ -95,7 +100,7 @@ def check_options(call: Call) -> None:
         kind = {"create": "CreateOptions", "update": "UpdateOptions", "delete": "DeleteOptions"}.get(
             call.verb, "PatchOptions"
         )
-        text = f'Unsupported value: "{dry}": supported values: "All"'
+        text = f'Unsupported value: []string{{"{dry}"}}: supported values: "All"'
         raise invalid(f"{kind}.meta.k8s.io", "", [Cause("dryRun", "FieldValueNotSupported", text)])
     whole_number(call.query, "limit")
     whole_number(call.query, "timeoutSeconds")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.practice.cluster.errors import bad_request
-from bot.practice.cluster.resources import EVENTS, NODES, PODS, Obj, Resource
+from bot.practice.cluster.resources import EVENTS, NAMESPACES, NODES, PODS, Obj, Resource
 
 Labels = dict[str, str]
 Test = Callable[[Labels], bool]
@@ -24,6 +24,7 @@ FIELDS: dict[Resource, tuple[str, ...]] = {
         "reason", "reportingComponent", "source", "type",
     ),
     NODES: ("spec.unschedulable",),
+    NAMESPACES: ("status.phase",),
 }  # fmt: skip
 
 
@@ -80,7 +81,10 @@ def parse_fields(resource: Resource, text: str) -> Callable[[Obj], bool]:
         if not found:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         if found[1] not in known:
-            raise bad_request(f'field label not supported: "{found[1]}"')
+            if resource in FIELDS:
+                raise bad_request(f"field label not supported: {found[1]}")
+            names = '"metadata.name", "metadata.namespace"'
+            raise bad_request(f'"{found[1]}" is not a known field selector: only {names}')
         tests.append((found[1], found[3], found[2] != "!="))
     return lambda obj: all((_field(obj, path) == value) == same for path, value, same in tests)
 

@@ -16,6 +16,27 @@ NAME_RULE = (
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+LABEL_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+LABEL_KEY_RULE = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+LABEL_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+DNS_LABEL_RULE = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+PERCENT_RULE = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
+    "validation is '[0-9]+%')"
+)
 NOT_NEGATIVE = "must be greater than or equal to 0"
 NUMBERS = (("replicas", "int32"), ("minReadySeconds", "int32"), ("revisionHistoryLimit", "int32"),
            ("progressDeadlineSeconds", "int32"))  # fmt: skip
@@ -33,8 +54,13 @@ def required(field: str, why: str = "") -> Cause:
 
 
 def go_map(value: Any) -> str:
-    inner = ", ".join(f'"{k}":"{v}"' for k, v in sorted((value or {}).items())) if isinstance(value, dict) else ""
-    return f"map[string]string{{{inner}}}" if isinstance(value, dict) else json.dumps(value)
+    """A Go map of strings as `%#v` shows it."""
+    if isinstance(value, dict) and not value:
+        return "map[string]string(nil)"
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    inner = ", ".join(f'"{k}":"{v}"' for k, v in sorted(value.items()))
+    return f"map[string]string{{{inner}}}"
 
 
 def check_types(resource: Resource, obj: Obj) -> None:
@@ -73,7 +99,7 @@ def _undecodable(resource: Resource, path: str, value: Any, wanted: str) -> ApiE
 def check(resource: Resource, new: Obj, old: Obj | None = None) -> None:
     """Raise Invalid (422) naming everything wrong with the object, or with the change from `old`."""
     name = new["metadata"].get("name", "")
-    causes = [] if old else _name(resource, name)
+    causes = [*([] if old else _name(resource, name)), *_labels(new["metadata"].get("labels") or {})]
     if resource in WORKLOADS:
         causes += _workload(resource, new.get("spec") or {}, old)
     elif resource is PODS and old is None:
@@ -95,6 +121,17 @@ def _name(resource: Resource, name: str) -> list[Cause]:
     return [] if NAME.fullmatch(name) else [wrong("metadata.name", name, NAME_RULE)]
 
 
+def _labels(labels: dict[str, str]) -> list[Cause]:
+    causes = []
+    for key, value in labels.items():
+        prefix, _, name = key.rpartition("/")
+        if not LABEL_PART.fullmatch(name) or (prefix and not NAME.fullmatch(prefix)):
+            causes.append(wrong("metadata.labels", key, LABEL_KEY_RULE))
+        if value and not LABEL_PART.fullmatch(value):
+            causes.append(wrong("metadata.labels", value, LABEL_VALUE_RULE))
+    return causes
+
+
 def _workload(resource: Resource, spec: Obj, old: Obj | None) -> list[Cause]:
     causes = []
     for field, _ in NUMBERS:
@@ -109,14 +146,15 @@ def _workload(resource: Resource, spec: Obj, old: Obj | None) -> list[Cause]:
     if selector is None or not selects(selector, labels):
         text = "`selector` does not match template `labels`"
         causes.append(wrong("spec.template.metadata.labels", labels, text))
-    if old is not None and selector != old["spec"].get("selector"):
-        causes.append(wrong("spec.selector", json.dumps(selector, separators=(",", ":")), "field is immutable"))
     pod = template.get("spec") or {}
     causes += _pod_spec("spec.template.spec", pod)
     if pod.get("restartPolicy", "Always") != "Always":
         text = f'Unsupported value: "{pod["restartPolicy"]}": supported values: "Always"'
         causes.append(Cause("spec.template.spec.restartPolicy", "FieldValueNotSupported", text))
-    return causes + (_strategy(spec) if resource is DEPLOYMENTS else _update_strategy(resource, spec))
+    causes += _strategy(spec) if resource is DEPLOYMENTS else _update_strategy(resource, spec)
+    if old is not None and selector != old["spec"].get("selector"):
+        causes.append(wrong("spec.selector", json.dumps(selector, separators=(",", ":")), "field is immutable"))
+    return causes
 
 
 def _strategy(spec: Obj) -> list[Cause]:
@@ -124,10 +162,13 @@ def _strategy(spec: Obj) -> list[Cause]:
     kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
     if kind not in ("RollingUpdate", "Recreate"):
         text = f'Unsupported value: "{kind}": supported values: "Recreate", "RollingUpdate"'
-        return [Cause("spec.strategy.type", "FieldValueNotSupported", text)]
+        return [Cause("spec.strategy", "FieldValueNotSupported", text)]
     if kind == "Recreate" and rolling is not None:
         text = "Forbidden: may not be specified when strategy `type` is 'Recreate'"
         return [Cause("spec.strategy.rollingUpdate", "FieldValueForbidden", text)]
+    causes = [cause for key in ("maxUnavailable", "maxSurge") for cause in _part(key, (rolling or {}).get(key, 0))]
+    if causes:
+        return causes
     zero = [str((rolling or {}).get(k, 1)).rstrip("%") == "0" for k in ("maxSurge", "maxUnavailable")]
     if kind == "RollingUpdate" and all(zero):
         field = "spec.strategy.rollingUpdate.maxUnavailable"
@@ -138,11 +179,24 @@ def _strategy(spec: Obj) -> list[Cause]:
     return []
 
 
+def _part(key: str, value: Any) -> list[Cause]:
+    """`maxSurge` and `maxUnavailable`: a number from 0 up, or a percentage."""
+    field = f"spec.strategy.rollingUpdate.{key}"
+    if isinstance(value, int):
+        return [wrong(field, value, NOT_NEGATIVE)] if value < 0 else []
+    shown = f'Invalid value: intstr.IntOrString{{Type:1, IntVal:0, StrVal:"{value}"}}'
+    if not re.fullmatch(r"[0-9]+%", str(value)):
+        return [Cause(field, "FieldValueInvalid", f"{shown}: {PERCENT_RULE}")]
+    if key == "maxUnavailable" and int(value[:-1]) > 100:
+        return [Cause(field, "FieldValueInvalid", f"{shown}: must not be greater than 100%")]
+    return []
+
+
 def _update_strategy(resource: Resource, spec: Obj) -> list[Cause]:
     if resource not in (STATEFULSETS, DAEMONSETS) or spec["updateStrategy"]["type"] in ("RollingUpdate", "OnDelete"):
         return []
     text = f'Unsupported value: "{spec["updateStrategy"]["type"]}": supported values: "OnDelete", "RollingUpdate"'
-    return [Cause("spec.updateStrategy.type", "FieldValueNotSupported", text)]
+    return [Cause("spec.updateStrategy", "FieldValueNotSupported", text)]
 
 
 def _pod_spec(field: str, spec: Obj) -> list[Cause]:
@@ -154,6 +208,8 @@ def _pod_spec(field: str, spec: Obj) -> list[Cause]:
         at = f"{field}.containers[{i}]"
         if not box.get("name"):
             causes.append(required(f"{at}.name"))
+        elif not DNS_LABEL.fullmatch(box["name"]):
+            causes.append(wrong(f"{at}.name", box["name"], DNS_LABEL_RULE))
         elif box["name"] in seen:
             causes.append(Cause(f"{at}.name", "FieldValueDuplicate", f'Duplicate value: "{box["name"]}"'))
         if not box.get("image"):

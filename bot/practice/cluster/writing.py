@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from bot.practice.cluster import patching, pods
+from bot.practice.cluster.bodies import from_patch, from_request
 from bot.practice.cluster.defaults import fill
 from bot.practice.cluster.errors import (
-    ApiError,
+    Cause,
     already_exists,
+    bad_patch,
     bad_request,
     conflict,
+    conflict_of_kind,
     evict_refused,
+    internal,
     invalid,
     unsupported_media_type,
-)  # fmt: skip
+)
 from bot.practice.cluster.objects import Store
 from bot.practice.cluster.reading import scale_of
 from bot.practice.cluster.requests import Call
 from bot.practice.cluster.resources import ALL, NAMESPACES, PODS, REPLICASETS, Obj, Resource, clone, stamp
 from bot.practice.cluster.selectors import matcher
-from bot.practice.cluster.validation import NOT_NEGATIVE, check, check_types, wrong
+from bot.practice.cluster.validation import GO, NOT_NEGATIVE, check, required, wrong
 from bot.practice.cluster.workloads import delete_pod, mark_foreground
 
 SERVER_FIELDS = (
@@ -31,6 +35,7 @@ SERVER_FIELDS = (
     "deletionGracePeriodSeconds",
     "managedFields",
 )
+NO_DAEMONS = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
 
 
 class Writer:
@@ -41,14 +46,14 @@ class Writer:
         self.fewest_available = fewest_available
 
     def create(self, call: Call) -> Obj:
-        obj = self._object(call, call.body)
+        obj = from_request(call)
         name, namespace = obj["metadata"].get("name", ""), call.namespace
         if call.resource.namespaced:
             self.store.need(NAMESPACES, "", namespace)
             obj["metadata"]["namespace"] = namespace
         obj["metadata"] = {k: v for k, v in obj["metadata"].items() if k not in SERVER_FIELDS}
-        if obj["metadata"].get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+        if obj["metadata"].pop("resourceVersion", None) and not call.dry_run:
+            raise internal("resourceVersion should not be set on objects to be created")
         if call.resource.status:
             obj.pop("status", None)
         obj = fill(call.resource, obj)
@@ -57,6 +62,8 @@ class Writer:
             obj["status"] = {}
         if call.resource.kind in ("ReplicaSet", "StatefulSet"):
             obj["status"] = {"replicas": 0}
+        if call.resource.kind == "DaemonSet":
+            obj["status"] = dict.fromkeys(NO_DAEMONS, 0)
         if name and self.store.get(call.resource, namespace, name):
             raise already_exists(call.resource, name)
         return self.store.prepared(call.resource, obj) if call.dry_run else self.store.create(call.resource, obj)
@@ -64,8 +71,10 @@ class Writer:
     def update(self, call: Call) -> Obj:
         if call.subresource == "scale":
             return self._scale(call, call.body)
+        new = from_request(call)
         old = self.store.need(call.resource, call.namespace, call.name)
-        return self._replace(call, old, self._object(call, call.body))
+        _check_uid(call.resource, old, new["metadata"])
+        return self._replace(call, old, new)
 
     def patch(self, call: Call) -> Obj:
         if call.content_type not in patching.ACCEPTED:
@@ -73,35 +82,12 @@ class Writer:
         old = self.store.need(call.resource, call.namespace, call.name)
         if call.subresource == "scale":
             return self._scale(call, patching.apply(call.content_type, scale_of(old), call.body))
-        return self._replace(call, old, self._object(call, patching.apply(call.content_type, old, call.body)))
-
-    def _object(self, call: Call, body: Any) -> Obj:
-        """The body as an object of this resource under this URL."""
-        if not isinstance(body, dict):
-            raise bad_request("the object provided is unrecognized (must be of type Object)")
-        resource = call.resource
-        kind, version = body.get("kind") or resource.kind, body.get("apiVersion") or resource.api_version
-        if (kind, version) != (resource.kind, resource.api_version):
-            raise bad_request(
-                f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
-                if version != resource.api_version
-                else f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                f'no kind "{kind}" is registered'
-            )
-        check_types(resource, body)
-        obj: Obj = clone(body)
-        obj |= {"kind": resource.kind, "apiVersion": resource.api_version}
-        meta = obj["metadata"] = obj.get("metadata") or {}
-        for field in ("labels", "annotations", "ownerReferences", "finalizers"):
-            if field in meta and not meta[field]:
-                del meta[field]
-        if call.name and meta.setdefault("name", call.name) != call.name:
-            raise bad_request(
-                f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
-            )
-        if resource.namespaced and meta.setdefault("namespace", call.namespace) != call.namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-        return obj
+        new = from_patch(call, patching.apply(call.content_type, old, call.body))
+        uid = new["metadata"].get("uid") or old["metadata"]["uid"]
+        if uid != old["metadata"]["uid"]:
+            causes = [wrong("metadata.uid", uid, "field is immutable")]
+            raise invalid(call.resource.qualified_kind, call.name, causes)
+        return self._replace(call, old, new)
 
     def _replace(self, call: Call, old: Obj, new: Obj) -> Obj:
         _check_lock(call.resource, old, new["metadata"])
@@ -119,13 +105,18 @@ class Writer:
 
     def _scale(self, call: Call, scale: Any) -> Obj:
         old = self.store.need(call.resource, call.namespace, call.name)
-        if not isinstance(scale, dict) or scale.get("kind", "Scale") != "Scale":
-            raise bad_request("the object provided is unrecognized (must be of type Scale)")
-        _check_lock(call.resource, old, scale.get("metadata") or {})
-        replicas = (scale.get("spec") or {}).get("replicas", 0)
-        if isinstance(replicas, bool) or not isinstance(replicas, int):
-            text = 'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal string into Go struct field '
-            raise bad_request(text + "ScaleSpec.spec.replicas of type int32")
+        why, replicas = _replicas_of(scale)
+        if why and call.verb == "patch":
+            raise bad_patch("...", why)
+        if why:
+            raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {why}')
+        meta = scale.get("metadata") or {}
+        if not meta.get("name"):
+            text = f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
+            raise bad_request(text)
+        if not meta.get("namespace"):
+            raise invalid("Scale.autoscaling", call.name, [required("metadata.namespace")])
+        _check_lock(call.resource, old, meta)
         if replicas < 0:
             raise invalid("Scale.autoscaling", call.name, [wrong("spec.replicas", replicas, NOT_NEGATIVE)])
         new = clone(old)
@@ -136,10 +127,14 @@ class Writer:
         old = self.store.need(call.resource, call.namespace, call.name)
         options = call.body if isinstance(call.body, dict) else {}
         wanted = options.get("preconditions") or {}
-        for field, title in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-            if wanted.get(field) not in (None, old["metadata"][field]):
-                shown = f"{title} in precondition: {wanted[field]}, {title} in object meta: {old['metadata'][field]}"
-                raise conflict(call.resource, call.name, f"Precondition failed: {shown}")
+        for field, title, fate in (
+            ("uid", "UID", "deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", "modified"),
+        ):
+            asked, found = wanted.get(field), old["metadata"][field]
+            if asked not in (None, found):
+                text = f"the {title} in the precondition ({asked}) does not match the {title} in record ({found})"
+                raise conflict_of_kind(call.resource, call.name, f"{text}. The object might have been {fate}")
         gone = old if call.dry_run else self._delete(call.resource, old, options, call)
         if call.resource is PODS:
             return gone
@@ -168,7 +163,10 @@ class Writer:
         if resource is PODS:
             return delete_pod(self.store, old, None if grace is None else int(grace), at)
         if policy not in ("Background", "Foreground", "Orphan"):
-            raise ApiError(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: "{policy}"')
+            known = '"Foreground", "Background", "Orphan", "nil"'
+            text = f'Unsupported value: "{policy}": supported values: {known}'
+            cause = Cause("propagationPolicy", "FieldValueNotSupported", text)
+            raise invalid("DeleteOptions.meta.k8s.io", "", [cause])
         if resource is NAMESPACES:
             return self._delete_namespace(old)
         if policy == "Foreground":
@@ -212,10 +210,26 @@ class Writer:
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
+def _replicas_of(scale: Any) -> tuple[str, int]:
+    """What is wrong with a Scale (nothing: empty), and the replicas it asks for."""
+    if not isinstance(scale, dict) or scale.get("kind", "Scale") != "Scale":
+        kind = scale.get("kind") if isinstance(scale, dict) else ""
+        return f'no kind "{kind}" is registered for version "autoscaling/v1"', 0
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if isinstance(replicas, bool) or not isinstance(replicas, int):
+        got = GO.get(type(replicas), "value")
+        return f"json: cannot unmarshal {got} into Go struct field ScaleSpec.spec.replicas of type int32", 0
+    return "", replicas
+
+
 def _check_lock(resource: Resource, old: Obj, meta: Obj) -> None:
+    """The optimistic lock: a resourceVersion, when there is one, must be the current one."""
     asked = meta.get("resourceVersion")
     if asked and str(asked) != old["metadata"]["resourceVersion"]:
         raise conflict(resource, old["metadata"]["name"])
+
+
+def _check_uid(resource: Resource, old: Obj, meta: Obj) -> None:
     uid = meta.get("uid")
     if uid and uid != old["metadata"]["uid"]:
         shown = f"UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"

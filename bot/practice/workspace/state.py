@@ -277,10 +277,10 @@ class State:
 def seed(state: State, app_name: str) -> None:
     """The people and channels that a practice workspace starts with."""
     people: list[tuple[str, str, str, str]] = [
-        ("U0MAYA", "maya", "Maya Lindqvist", "SRE, on call"),
-        ("U0TOMAS", "tomas", "Tomás Herrera", "Checkout team"),
+        ("U0ADA", "ada", "Ada Lovelace", "SRE, on call"),
+        ("U0BOB", "bob", "Bob Kahn", "Checkout team"),
         ("U0PRIYA", "priya", "Priya Nair", "Platform"),
-        ("U0JONAS", "jonas", "Jonas Weber", "Head of engineering"),
+        ("U0CHEN", "chen", "Chen Ning", "Payments team"),
     ]
     for user_id, name, real_name, title in people:
         state.add_user(User(user_id, name, real_name, f"{name}@practice.example", title=title))
@@ -295,4 +295,4 @@ def seed(state: State, app_name: str) -> None:
         channel.members = [*members]
         channel.topic = topic
     group: dict[str, Any] = {"id": "S0ONCALL", "team_id": TEAM_ID, "handle": "oncall", "name": "On call"}
-    state.usergroups.append({**group, "description": "Who is on call now", "is_usergroup": True, "users": ["U0MAYA"]})
+    state.usergroups.append({**group, "description": "Who is on call now", "is_usergroup": True, "users": ["U0ADA"]})

@@ -108,6 +108,12 @@ def test_a_severity_among_the_labels_is_kept_when_there_is_no_other() -> None:
 # ------------------------------------------------------------------------------------------------ with configuration
 
 
+@pytest.mark.parametrize(("severity", "expected"), [("P1", "critical"), ("p2", "warning"), ("P9", "p9"), (3, "info")])
+def test_a_severity_is_called_what_it_is_called_here(severity: Any, expected: str) -> None:
+    values = {"P1": "critical", "P2": "warning", "3": "info"}
+    assert only({"title": "A", "severity": severity}, severity_values=values).labels["severity"] == expected
+
+
 def test_a_recorded_message_of_uptimerobot_is_mapped() -> None:
     alert = only(
         (RECORDED / "uptimerobot-monitor-down.json").read_bytes(),

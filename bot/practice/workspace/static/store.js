@@ -2,7 +2,7 @@
 
 export const store = {
   users: new Map(), channels: new Map(), views: {}, commands: {}, team: "", bot: "",
-  me: localStorage.getItem("me") || "U0MAYA", current: "", unread: new Map(), hidden: new Set(),
+  me: localStorage.getItem("me") || "U0ADA", current: "", unread: new Map(), hidden: new Set(),
   cluster: null, samples: [], loaded: false,
 };
 

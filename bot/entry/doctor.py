@@ -1,0 +1,174 @@
+"""`tocsin doctor`: tries everything that the configuration points to, and says what is missing and how to mend it. Called by cli."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from bot.clients.http import Http
+from bot.clients.kit import Kit
+from bot.clients.slack import SlackGateway
+from bot.config import Config
+from bot.domain.effects import Priority
+from bot.domain.ports import Clock, Store
+from bot.entry.slack.app import REQUIRED_SCOPES
+from bot.errors import BadInput, GaveUp, TryLater
+
+LARGEST_SKEW = timedelta(seconds=60)
+PATIENCE = 10.0
+READS = (
+    ("list", "deployments", "apps"),
+    ("list", "replicasets", "apps"),
+    ("list", "pods", ""),
+    ("get", "pods/log", ""),
+    ("list", "events", ""),
+)
+WRITES = (("patch", "deployments", "apps"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that was tried. `mend` says what to do when it is not well."""
+
+    ok: bool
+    what: str
+    words: str
+    mend: str = ""
+
+    def line(self) -> str:
+        mark = "ok  " if self.ok else "FAIL"
+        mend = f"\n      -> {self.mend}" if self.mend and not self.ok else ""
+        return f"{mark}  {self.what:<28} {self.words}{mend}"
+
+
+async def examine(config: Config, store: Store, gateway: SlackGateway, kit: Kit, clock: Clock) -> AsyncIterator[Found]:
+    """Every finding as soon as it is known. Nothing is changed anywhere."""
+    for warning in config.warnings:
+        yield Found(True, "configuration", f"warning: {warning}")
+    yield await _database(store)
+    yield await asyncio.to_thread(_folder, config.postmortem.folder)
+    async for found in _slack(config, gateway):
+        yield found
+    yield await _clock(config, kit.http, clock)
+    async for found in _cluster(config, kit):
+        yield found
+    if config.prometheus is not None:
+        yield await _prometheus(kit, config.prometheus.url)
+
+
+async def _database(store: Store) -> Found:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await store.check()
+    except (TryLater, TimeoutError) as error:
+        return Found(
+            False, "database", f"does not answer: {error}", "see `database:` in tocsin.yaml; is the server running?"
+        )
+    return Found(True, "database", "answers")
+
+
+def _folder(folder: Path) -> Found:
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if os.access(place, os.W_OK):
+        return Found(True, "post-mortems", f"can be written to {folder}")
+    return Found(
+        False, "post-mortems", f"{place} cannot be written to", "see `state:` and `postmortem:` in tocsin.yaml"
+    )
+
+
+async def _slack(config: Config, gateway: SlackGateway) -> AsyncIterator[Found]:
+    try:
+        identity = await gateway.identity()
+    except (GaveUp, TryLater) as error:
+        yield Found(False, "slack", str(error), "see `slack.bot_token` and `slack.api_url` in tocsin.yaml")
+        return
+    yield Found(True, "slack", f"connected as {identity.name} in {identity.team}")
+    missing = [scope for scope in REQUIRED_SCOPES if scope not in identity.scopes] if identity.scopes else []
+    mend = "add them under OAuth & Permissions (or use deploy/slack/manifest.yaml), then install the app again"
+    yield Found(not missing, "slack scopes", f"missing: {', '.join(missing)}" if missing else "all there", mend)
+    try:
+        channels = [
+            one async for one in gateway.pages("conversations.list", "channels", exclude_archived=True, limit=1000)
+        ]
+    except (GaveUp, TryLater) as error:
+        yield Found(False, "slack channels", str(error), mend)
+        return
+    name = config.slack.fallback_channel
+    there = any(name in (one.get("name"), one.get("id")) for one in channels)
+    yield Found(
+        there,
+        "slack fallback channel",
+        f"#{name} {'exists' if there else 'does not exist'}",
+        f"create #{name} and invite the bot, or change slack.fallback_channel",
+    )
+    for person in config.directory.people.values():
+        if person.slack:
+            yield await _person(gateway, person.key, person.slack)
+
+
+async def _person(gateway: SlackGateway, key: str, user: str) -> Found:
+    try:
+        await gateway.call("conversations.open", users=user, priority=Priority.COSMETICS)
+    except (GaveUp, TryLater) as error:
+        return Found(
+            False,
+            f"page {key}",
+            f"{user}: {error}",
+            "copy the member id from the person's Slack profile into oncall.yaml",
+        )
+    return Found(True, f"page {key}", f"{user} can be paged by direct message")
+
+
+async def _clock(config: Config, http: Http, clock: Clock) -> Found:
+    """Slack's own Date header is the clock that signatures and timestamps are held against."""
+    try:
+        reply = await http.ask("GET", config.slack.api_url + "api.test")
+        theirs = parsedate_to_datetime(reply.headers["Date"]).astimezone(UTC)
+    except (BadInput, GaveUp, TryLater, KeyError, ValueError) as error:
+        return Found(True, "clock", f"could not be compared with Slack's: {error}")
+    skew = abs(clock() - theirs)
+    words = f"differs from Slack's by {skew.total_seconds():.0f} s"
+    return Found(
+        skew <= LARGEST_SKEW,
+        "clock",
+        words,
+        "set up NTP (chrony, systemd-timesyncd): signatures are refused when it is wrong",
+    )
+
+
+async def _cluster(config: Config, kit: Kit) -> AsyncIterator[Found]:
+    if config.kubernetes is None or kit.k8s is None:
+        return
+    try:
+        yield Found(True, "kubernetes", f"{await kit.k8s.version()} answers")
+    except (BadInput, GaveUp, TryLater) as error:
+        yield Found(False, "kubernetes", str(error), "see `kubernetes:` in tocsin.yaml")
+        return
+    for namespace in config.kubernetes.namespaces:
+        for verb, resource, group in (*READS, *WRITES):
+            try:
+                allowed = await kit.k8s.can(verb, resource, namespace, group=group)
+            except (BadInput, GaveUp, TryLater) as error:
+                yield Found(False, f"kubernetes {namespace}", str(error))
+                break
+            if not allowed:
+                yield Found(
+                    False,
+                    f"kubernetes {namespace}",
+                    f"may not {verb} {resource}",
+                    f"add to its Role: apiGroups [{group or chr(34) * 2}], resources [{resource}], verbs [{verb}] (deploy/kubernetes/rbac.yaml)",
+                )
+        else:
+            yield Found(True, f"kubernetes {namespace}", "permissions checked")
+
+
+async def _prometheus(kit: Kit, url: str) -> Found:
+    try:
+        return Found(True, "prometheus", f"{await kit.metrics.check()} at {url}")
+    except (BadInput, GaveUp, TryLater) as error:
+        return Found(False, "prometheus", str(error), "see `prometheus:` in tocsin.yaml")

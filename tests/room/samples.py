@@ -1,0 +1,120 @@
+"""Incidents, alerts, runs and findings for the tests of what people see; the nastiest texts an alert can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.domain.alert import Alert, AlertState
+from bot.domain.escalation import Level, Policy
+from bot.domain.incident import Incident
+from bot.domain.lifecycle import opened
+from bot.domain.people import Actor, Directory, Person
+from bot.domain.plan import Diff, Plan
+from bot.domain.run import Run, begun, planned
+from bot.domain.runbook import Runbook
+
+NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+ADA = Actor(id="ada", name="Ada")
+DIRECTORY = Directory(
+    people={
+        "ada": Person(key="ada", name="Ada", slack="U0ADA"),
+        "bob": Person(key="bob", name="Bob", slack="U0BOB"),
+        "eve": Person(key="eve", name="Eve"),
+    },
+    roles={"responders": ("ada", "bob")},
+)
+SHOP = Policy(key="shop", levels=(Level(targets=("person:ada",)), Level(targets=("person:bob", "channel:ops"))))
+
+HOSTILE = (
+    "<!channel> is on fire",
+    "<!here|here> <@U0ADA> <#C123|general> <https://evil.example|click me>",
+    "`rm -rf /` and ```a block```",
+    "first line\nsecond line\r\n> quoted",
+    "*bold* _italic_ ~struck~ & &amp; <b>",
+    "x" * 10_000,
+    "<" * 10_000,
+    "&" * 10_000,
+    "\x00\x07\x1b[31mred\x1b[0m \u202eesrever\u202c \ud800 half",
+    "",
+    "   \n\t ",
+)
+
+
+def alert(**update: Any) -> Alert:
+    labels = {"alertname": "HighErrorRate", "service": "checkout", **update.pop("labels", {})}
+    given: dict[str, Any] = {
+        "source": "prometheus",
+        "fingerprint": "f1",
+        "firing": True,
+        "labels": labels,
+        "annotations": {"summary": "5xx above 5 %"},
+        "starts_at": NOW,
+        "url": "https://prometheus.example/graph?a=1&b=2",
+    }
+    return Alert(**{**given, **update})
+
+
+def incident(**update: Any) -> Incident:
+    """INC-7, critical, with a channel, nobody has it."""
+    found = opened(
+        7,
+        [alert()],
+        group_key="root/service=checkout",
+        labels={"service": "checkout"},
+        severity="critical",
+        policies=[SHOP],
+        now=NOW,
+    ).incident
+    return found.model_copy(update={"channel_id": "C0PR0000009", **update})
+
+
+def hostile_incident(text: str) -> Incident:
+    """Everything that can come from outside is this text."""
+    return incident(
+        title=text,
+        severity=text,
+        service=text,
+        labels={text[:50]: text, "b": text},
+        route=text,
+        opened_by=text,
+        acknowledged_by=text,
+        paged=(text, "ada"),
+        alerts=12,
+    )
+
+
+def hostile_alert(text: str) -> AlertState:
+    return AlertState(
+        alert(labels={"alertname": text}, annotations={"summary": text}, url=f"https://x.example/{text}"), NOW, NOW
+    )
+
+
+def runbook(**update: Any) -> Runbook:
+    given: Mapping[str, Any] = {
+        "name": "scale-out",
+        "title": "Scale out",
+        "description": "More replicas.",
+        "params": {"name": {"label": "service"}, "replicas": {"type": "integer", "default": 6}},
+        "steps": [
+            {"id": "scale", "title": "Scale the deployment", "action": "k8s.scale"},
+            {"id": "check", "title": "Look at the error rate", "action": "http.get"},
+        ],
+    }
+    return Runbook.model_validate({**given, **update})
+
+
+def plan(*diffs: Diff) -> Plan:
+    shown = diffs or (
+        Diff(what="replicas", before="3", after="6"),
+        Diff(what="image", before="a", after="b", note="<b> & `c`"),
+    )
+    return Plan(target="Deployment shop/checkout", diffs=shown)
+
+
+def waiting_run(wanted: Plan | None = None, **update: Any) -> Run:
+    """RUN-3 waits for the approval of its first step."""
+    book = runbook(**update)
+    run = begun(3, 7, book, {}, ADA, NOW)
+    return planned(run, {}, {}, wanted or plan(), NOW + timedelta(seconds=5))
