@@ -28,6 +28,7 @@ from bot.config.sources import SourceConfig
 from bot.domain.ports import Action, Clock, Gatherer, Store
 from bot.domain.redaction import Redactor
 from bot.domain.rules import Rules
+from bot.entry import problems
 from bot.entry.auth import Auth, Bearer, Nobody, Once, Signed
 from bot.entry.metrics import Metrics
 from bot.entry.operation import Operation
@@ -173,7 +174,7 @@ async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
 
         flows = Flows(incidents, runbooks, review, lambda: current.rules.directory, first_click)
         bolt, socket_mode = _slack(config, gateway, flows)
-        site = web.Application(client_max_size=config.server.max_body_bytes)
+        site = web.Application(middlewares=[problems.middleware], client_max_size=config.server.max_body_bytes)
         site.add_routes(_webhooks(config, intake, metrics, redact, once, clock).routes())
         site.add_routes(Operation({"database": store.check}, lambda: store.backlog(clock()), metrics, clock).routes())
         site.add_routes(bolt)
@@ -185,33 +186,42 @@ async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
 
 async def serve(tocsin: Tocsin, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Run until `stop`; then take nothing new, store what has arrived, finish what is in hand, give back the leases."""
-    server = tocsin.config.server
     await tocsin.store.release(_owner(tocsin.config), now())
+    async with asyncio.TaskGroup() as tasks:
+        async with entrances(tocsin):
+            working = tasks.create_task(tocsin.worker.run())
+            tidying = tasks.create_task(_tidying(tocsin))
+            log.info("listening", url=tocsin.config.server.url, sources=sorted(tocsin.config.sources))
+            if ready is not None:
+                ready.set()
+            await stop.wait()
+            log.info("stopping")
+            tidying.cancel()
+        tocsin.worker.stop()
+        _done, late = await asyncio.wait([working], timeout=tocsin.config.server.shutdown_seconds)
+        for task in late:
+            log.warning("not finished in time; the leases run out by themselves")
+            task.cancel()
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def entrances(tocsin: Tocsin) -> AsyncIterator[None]:
+    """Open to alerts and to Slack; at the end nothing new is taken and what has arrived is stored."""
+    server = tocsin.config.server
     runner = web.AppRunner(tocsin.site, access_log=None, handle_signals=False, shutdown_timeout=5.0)
     await runner.setup()
-    site = web.TCPSite(runner, server.host or None, server.port)
     async with asyncio.TaskGroup() as tasks:
-        working = [tasks.create_task(tocsin.intake.run()), tasks.create_task(tocsin.worker.run())]
-        helping = [tasks.create_task(_tidying(tocsin))]
-        if tocsin.socket_mode is not None:
-            helping.append(tasks.create_task(tocsin.socket_mode.run()))
-        await site.start()
-        log.info("listening", url=server.url, sources=sorted(tocsin.config.sources))
-        if ready is not None:
-            ready.set()
-        await stop.wait()
-        log.info("stopping")
-        await site.stop()
-        for task in helping:
-            task.cancel()
-        tocsin.intake.stop()
-        tocsin.worker.stop()
-        _done, late = await asyncio.wait(working, timeout=server.shutdown_seconds)
-        for task in late:
-            log.warning("not finished in time; its leases run out by themselves")
-            task.cancel()
-    await runner.cleanup()
-    log.info("stopped")
+        tasks.create_task(tocsin.intake.run())
+        socket_mode = tasks.create_task(tocsin.socket_mode.run()) if tocsin.socket_mode else None
+        await web.TCPSite(runner, server.host or None, server.port).start()
+        try:
+            yield
+        finally:
+            if socket_mode is not None:
+                socket_mode.cancel()
+            await runner.cleanup()
+            tocsin.intake.stop()
 
 
 async def _tidying(tocsin: Tocsin) -> None:

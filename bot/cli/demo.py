@@ -148,15 +148,18 @@ async def _follow(tocsin: app.Tocsin, tell: Callable[[str], None]) -> None:
         for incident in reversed(await tocsin.incidents.listing(only_open=False)):
             if seen.get(incident.id, 0) >= incident.seq:
                 continue
-            for entry in (await tocsin.incidents.show(incident.id)).timeline[seen.get(incident.id, 0) :]:
-                tell(f"{incident.ref}  {entry.kind:14} {entry.text}")
-            seen[incident.id] = incident.seq
+            for entry in (await tocsin.incidents.show(incident.id)).timeline:
+                if entry.seq > seen.get(incident.id, 0):
+                    tell(f"{incident.ref}  {entry.kind:14} {entry.text}")
+                    seen[incident.id] = entry.seq
         await asyncio.sleep(0.1)
 
 
 async def _auto(world: Practice, tocsin: app.Tocsin, tell: Callable[[str], None]) -> int:
     """A simulated person acknowledges after the second page and approves the plan; then wait for the shared post-mortem."""
-    bob = Person(world.url, "U0BOB", [Press("tocsin_ack", 1.0), Press("tocsin_approve", 1.0)], lambda text: tell(f"Bob {text}"))
+    bob = Person(
+        world.url, "U0BOB", [Press("tocsin_ack", 5.0), Press("tocsin_approve", 1.0)], lambda text: tell(f"Bob {text}")
+    )
     try:
         async with asyncio.timeout(AUTO_LIMIT), asyncio.TaskGroup() as tasks:
             clicking = tasks.create_task(bob.run())
@@ -177,7 +180,7 @@ async def _postmortem_path(world: Practice, tocsin: app.Tocsin) -> str:
     while True:
         for incident in await tocsin.incidents.listing(only_open=False):
             if incident.postmortem_path and any(
-                file.name == f"{incident.ref}.md" for file in world.workspace.state.files.values()
+                file.name.startswith(f"{incident.ref}-post-mortem") for file in world.workspace.state.files.values()
             ):
                 return incident.postmortem_path
         await asyncio.sleep(0.1)

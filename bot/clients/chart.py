@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from bot.clients.prometheus import Series
@@ -30,7 +30,12 @@ def line_chart(
     if limit is not None:
         axes.axhline(limit, color=ALARM, linestyle="--", linewidth=1.1)
     if since is not None:
-        axes.axvline(since, color=INK, linestyle=":", linewidth=1.1)
+        axes.axvline(
+            float(date2num(since)),  # type: ignore[no-untyped-call]
+            color=INK,
+            linestyle=":",
+            linewidth=1.1,
+        )
     _dress(axes)
     if names:
         labels = [name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…" for name in names]
@@ -44,9 +49,9 @@ def line_chart(
 
 def _dress(axes: Axes) -> None:
     """Axes that are readable on a phone: little ink, UTC, zero included when it is near."""
-    locator = AutoDateLocator(tz=UTC, maxticks=7)
+    locator = AutoDateLocator(tz=UTC, maxticks=7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
     axes.tick_params(labelsize=8, colors=INK)
     axes.grid(color=GRID, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)

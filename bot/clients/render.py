@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ DEEPEST = 20
 LONGEST_DOCUMENT_TEMPLATE = 200_000
 LONGEST_DOCUMENT = 4_000_000
 PACKAGED = "postmortem.md.j2"
-MARKDOWN = {"md": md, "utc": utc, "duration": duration, "fenced": fenced}
+MARKDOWN: Mapping[str, Callable[..., str]] = {"md": md, "utc": utc, "duration": duration, "fenced": fenced}
 
 
 class JinjaTemplates:

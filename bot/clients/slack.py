@@ -49,7 +49,7 @@ REFUSED = frozenset(
 )
 TOKEN_DELAY = 60.0
 LIMITED_DELAY = 30.0  # a 429 without Retry-After
-PAGE_SIZE = 900
+PAGE_SIZE = 999  # Slack refuses 1000
 MOST_PAGES = 18  # under the 20 calls a minute of conversations.list
 
 
@@ -72,11 +72,13 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the token belongs to, from auth.test."""
+    """Who the token belongs to, from auth.test. `scopes` is empty when Slack did not say them."""
 
     user_id: str
     bot_id: str
     team: str
+    name: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 Observe = Callable[[str, str, float], None]
@@ -115,13 +117,20 @@ class SlackGateway:
         self, method: str, *, channel: str | None = None, priority: int = Priority.CARD, **args: Any
     ) -> dict[str, Any]:
         """Call a method; arguments that are None are left out. Returns Slack's answer when it is `ok`."""
+        answer, _ = await self._call(method, channel, priority, args)
+        return answer
+
+    async def _call(
+        self, method: str, channel: str | None, priority: int, args: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """The answer and its headers."""
         given = {"channel": channel, **args}
         data = {name: _encoded(value) for name, value in given.items() if value is not None}
         await self._pace.turn(method, channel or "", priority)
         started = self._clock()
         outcome = "cancelled"
         try:
-            answer = await self._send(method, channel or "", data)
+            answer, headers = await self._send(method, channel or "", data)
             outcome = "ok"
         except (SlackError, TryLater) as failure:
             outcome = _outcome(failure)
@@ -131,13 +140,15 @@ class SlackGateway:
                 self._observe(method, outcome, self._clock() - started)
         if self.degraded.pop(method, None):
             log.warning("slack: a method works again", method=method)
-        return answer
+        return answer, headers
 
-    async def pages(self, method: str, key: str, **args: Any) -> AsyncIterator[dict[str, Any]]:
-        """The items of a paged method, over a bounded number of pages."""
+    async def pages(
+        self, method: str, key: str, *, limit: int = PAGE_SIZE, **args: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The items of a paged method, over a bounded number of pages of `limit` items."""
         cursor = ""
         for _ in range(MOST_PAGES):
-            answer = await self.call(method, limit=PAGE_SIZE, cursor=cursor or None, **args)
+            answer = await self.call(method, limit=min(limit, PAGE_SIZE), cursor=cursor or None, **args)
             for item in answer.get(key) or ():
                 yield item
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
@@ -147,8 +158,10 @@ class SlackGateway:
     async def identity(self) -> Identity:
         """Who we are, asked once."""
         if self._identity is None:
-            answer = await self.call("auth.test", priority=Priority.PAGE)
-            self._identity = Identity(answer.get("user_id", ""), answer.get("bot_id", ""), answer.get("team", ""))
+            answer, headers = await self._call("auth.test", None, Priority.PAGE, {})
+            said = {name: str(answer.get(name) or "") for name in ("user_id", "bot_id", "team")}
+            scopes = tuple(scope.strip() for scope in _header(headers, "x-oauth-scopes").split(",") if scope.strip())
+            self._identity = Identity(**said, name=str(answer.get("user") or ""), scopes=scopes)
         return self._identity
 
     async def upload(self, url: str, content: bytes) -> None:
@@ -175,8 +188,8 @@ class SlackGateway:
         if self._session is not None:
             await self._session.close()
 
-    async def _send(self, method: str, channel: str, data: dict[str, Any]) -> dict[str, Any]:
-        """One request; Slack's answer when it is `ok`."""
+    async def _send(self, method: str, channel: str, data: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """One request; Slack's answer when it is `ok`, and its headers."""
         transport = self._transport or self._client()
         try:
             response = await transport.api_call(method, data=data)
@@ -191,7 +204,7 @@ class SlackGateway:
         answer = response.data
         if not isinstance(answer, dict):
             raise TryLater(f"slack: {method}: unreadable answer", uncertain=True)
-        return answer
+        return answer, getattr(response, "headers", None) or {}
 
     def _failure(self, method: str, channel: str, refusal: SlackApiError) -> SlackError | TryLater:
         """What an unsuccessful answer means."""
@@ -262,7 +275,10 @@ def _encoded(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
-def _retry_after(headers: Any) -> float | None:
+def _retry_after(headers: Mapping[str, str] | None) -> float | None:
     """Seconds from a Retry-After header, None without a usable one."""
-    found = next((value for name, value in (headers or {}).items() if str(name).lower() == "retry-after"), "")
-    return retry_after.seconds(str(found))
+    return retry_after.seconds(_header(headers or {}, "retry-after"))
+
+
+def _header(headers: Mapping[str, str], wanted: str) -> str:
+    return next((str(value) for name, value in headers.items() if str(name).lower() == wanted), "")

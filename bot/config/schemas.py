@@ -31,6 +31,11 @@ class _Generate(GenerateJsonSchema):
             "description": "a duration, like 90s, 5m, 1h30m, 1d or 1w",
         }
 
+    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
+        """A validator before a list is there to let one item stand for a list of it."""
+        found = super().function_before_schema(schema)
+        return {"anyOf": [found, found["items"]]} if found.get("type") == "array" and "items" in found else found
+
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
         return {**super().str_schema(schema), "type": ["string", "number"]}
 

@@ -264,7 +264,7 @@ class Advance:
                 shown = [effects.show_run(incident.id, after.id, now)] if after != before else []
                 await tx.ask([*shown, effects.advance_run(after.id, move.due or now)])
                 return
-            incident = await told(tx, incident, after, move.kind, move.text, now, due=move.due)
+            incident = await told(tx, incident, after, move.kind, move.text, now, step=before.step, due=move.due)
             if (
                 after.state is RunState.SUCCEEDED
                 and after.runbook.mitigates

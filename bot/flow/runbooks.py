@@ -171,19 +171,26 @@ async def told(
     text: str,
     now: datetime,
     actor: Actor = TOCSIN,
+    *,
+    step: int | None = None,
     due: datetime | None = None,
 ) -> Incident:
-    """Save a run after a move, tell the timeline, show it, and (unless it has ended) come back to it at `due` (None: at once)."""
+    """Save a run after a move, tell the timeline, show it, and (unless it has ended) come back to it at `due` (None: at once).
+
+    `step` is the one that the entry tells of: the current one, when not given.
+    """
+    number = run.step if step is None else step
+    spec, told_of = run.runbook.steps[number], run.steps[number]
     data = {
         "run": run.ref,
         "title": run.runbook.title,
         "state": run.state.value,
         "requested_by": run.requested_by.name,
-        "step": run.spec.id,
-        "step_title": run.spec.title or run.spec.id,
-        "step_state": run.current.state.value,
-        "step_plan": run.current.plan.lines() if run.current.plan else [],
-        "step_message": run.current.message,
+        "step": spec.id,
+        "step_title": spec.title or spec.id,
+        "step_state": told_of.state.value,
+        "step_plan": told_of.plan.lines() if told_of.plan else [],
+        "step_message": told_of.message,
     }
     change = entered(incident, kind, text, now, actor=actor.name, data=data)
     change = change.ask(effects.show_run(incident.id, run.id, now), effects.card(incident.id, now))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 TOKEN = re.compile(
@@ -47,6 +47,7 @@ class Parser:
 
     text: str
     at: int = 0
+    open: list[str] = field(default_factory=list)
 
     def fail(self, why: str, position: int | None = None) -> NoReturn:
         raise ParseError(f"1:{(self.at if position is None else position) + 1}: parse error: {why}")
@@ -57,7 +58,7 @@ class Parser:
             rest = len(self.text) - len(self.text[self.at :].lstrip())
             if rest == len(self.text):
                 return "end", "", rest
-            self.fail(f'unexpected character: "{self.text[rest]}"', rest)
+            self.fail(f"unexpected character: '{self.text[rest]}'", rest)
         kind = str(found.lastgroup)
         return kind, found[kind], found.start(kind)
 
@@ -66,6 +67,10 @@ class Parser:
         kind, text, position = self.peek()
         if kind == "op" and text in wanted:
             self.at = position + len(text)
+            if text in "({":
+                self.open.append(text)
+            elif text in ")}" and self.open:
+                self.open.pop()
             return text
         return ""
 
@@ -75,7 +80,12 @@ class Parser:
 
     def unexpected(self, inside: str = "") -> NoReturn:
         kind, text, position = self.peek()
+        if kind == "end" and self.open:
+            inner = self.open[-1] == "{"
+            self.fail("unexpected end of input inside braces" if inner else "unclosed left parenthesis", position)
         where = f" {inside}" if inside else ""
+        if text == ")" and not self.open:
+            self.fail("unexpected right parenthesis ')'", position + 1)
         if kind == "end":
             self.fail(f"unexpected end of input{where}", position)
         words = {"name": f'identifier "{text}"', "number": f'number "{text}"', "string": f"string {text}"}
@@ -93,13 +103,14 @@ class Parser:
     def comparison(self) -> Node:
         left = self.sum()
         while op := self.take(*COMPARISONS):
+            sign = self.at - len(op)
             kind, text, position = self.peek()
             as_bool = kind == "name" and text == "bool"
             if as_bool:
                 self.at = position + len(text)
             right = self.sum()
             if left.scalar and right.scalar and not as_bool:
-                self.fail("comparisons between scalars must use BOOL modifier", position)
+                self.fail("comparisons between scalars must use BOOL modifier", sign)
             left = Node("compare", op, children=(left, right), as_bool=as_bool)
         return left
 
@@ -128,13 +139,12 @@ class Parser:
             return Node("number", value=float(text))
         if self.take("("):
             inner = self.comparison()
-            if not self.take(")"):
-                self.fail("unclosed left parenthesis") if self.peek()[0] == "end" else self.unexpected()
+            self.need(")", "")
             return inner
         if kind == "name":
             self.at = position + len(text)
             if text in AGGREGATIONS:
-                return self.aggregation(text)
+                return self.aggregation(text, position)
             if self.take("("):
                 return self.function(text, position)
         elif text != "{":
@@ -152,9 +162,11 @@ class Parser:
         self.need(")", "in function call")
         return Node("over", name, children=(inner,))
 
-    def aggregation(self, name: str) -> Node:
+    def aggregation(self, name: str, position: int) -> Node:
         by, without = self.grouping()
         self.need("(", "in aggregation")
+        if self.take(")"):
+            self.fail("no arguments for aggregate expression provided", position)
         inner = self.comparison()
         self.need(")", "in aggregation")
         if by is None:
@@ -179,18 +191,21 @@ class Parser:
 
     def selector(self, name: str) -> Node:
         matchers: list[tuple[str, str, str]] = []
+        start = self.at - len(name)
         if self.take("{"):
             while not self.take("}"):
                 matchers.append(self.matcher())
                 self.take(",")
         if name:
             matchers.append(("__name__", "=", name))
+        if not any(value for _, _, value in matchers):
+            self.fail("vector selector must contain at least one non-empty matcher", start)
         node = Node("select", name, matchers=tuple(matchers))
         if not self.take("["):
             return node
         found = DURATION.match(self.text, self.at)
         if not found:
-            self.fail("missing unit character in duration" if self.peek()[0] == "number" else "bad duration syntax")
+            self.fail("missing unit character in duration")
         self.at = found.end()
         return Node("range", value=seconds(found[1]), children=(node,))
 

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from bot.errors import TryLater
 from bot.store.failures import ATTEMPTS, conflict, is_race, understood
 from bot.store.transaction import SqlTx
@@ -125,17 +127,25 @@ class GroupCommit:
     async def _attempt(self, job: _Job) -> bool:
         """Run one work until it succeeds, fails, or has lost too many races; whether it woke the workers."""
         for attempt in range(1, ATTEMPTS + 1):
+            job.error = None
             await self._transaction.mark()
             tx = self._transaction.tx()
             try:
                 job.result = await job.work(tx)
             except Exception as error:
-                await self._transaction.undo()
+                job.error = conflict(error) if is_race(error) else understood(error)
+                await self._undo(error)
                 if is_race(error) and attempt < ATTEMPTS:
                     continue
-                job.error = conflict(error) if is_race(error) else understood(error)
                 return False
             finally:
                 tx.over()
             return tx.woke
         raise AssertionError("the last attempt returns")
+
+    async def _undo(self, error: Exception) -> None:
+        """Some failures (a full disk) end the whole transaction: then there is nothing left to go back to, and the group has failed."""
+        try:
+            await self._transaction.undo()
+        except Exception as gone:
+            raise (error if isinstance(error, DBAPIError) else gone) from gone

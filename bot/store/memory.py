@@ -50,14 +50,18 @@ class MemoryTx:
         self._tables = _Tables(**vars(tables))
         self._writable = writable
         self._own: set[str] = set()
+        self._over = False
         self.woke = False
 
-    @property
-    def tables(self) -> _Tables:
+    def over(self) -> _Tables:
+        """The tables as the work leaves them; from now on nothing is written to them."""
+        self._over = True
         return self._tables
 
     def draft(self, name: str) -> Any:
         """A table to write to: copied the first time, so that what is committed stays as it is."""
+        if self._over:
+            raise RuntimeError("this transaction is over")
         if not self._writable:
             raise RuntimeError("nothing can be written in a read")
         if name not in self._own:
@@ -231,7 +235,7 @@ class MemoryStore:
                 if attempt == ATTEMPTS:
                     raise conflict(error) from error
                 continue
-            self._tables = tx.tables
+            self._tables = tx.over()
             if tx.woke:
                 self._wake.now()
             return result

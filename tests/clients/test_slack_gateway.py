@@ -270,3 +270,19 @@ async def test_who_we_are_is_asked_once() -> None:
     assert (await slack.identity()).user_id == "U0"
     assert (await slack.identity()).team == "Shop"
     assert len(wire.calls) == 1
+
+
+async def test_what_the_token_may_do_is_read_from_the_header() -> None:
+    class Heading(Wire):
+        async def api_call(self, api_method: str, *, data: dict[str, Any]) -> Any:
+            answer = {"ok": True, "user_id": "U0", "user": "tocsin"}
+            return SimpleNamespace(data=answer, headers={"X-OAuth-Scopes": "chat:write, pins:write"})
+
+    who = await gateway(Heading()).identity()
+    assert (who.name, who.scopes) == ("tocsin", ("chat:write", "pins:write"))
+
+
+async def test_a_page_is_never_larger_than_slack_takes() -> None:
+    wire = Wire()
+    assert [item async for item in gateway(wire).pages("conversations.list", "channels", limit=1000)] == []
+    assert wire.calls[0][1]["limit"] == "999"

@@ -42,9 +42,41 @@ words = st.sampled_from(
 scalars = words | st.text(max_size=8) | st.integers() | st.floats() | st.booleans() | st.none()
 keys = words | st.sampled_from(
     [
-        *"slack sources route routes policy policies people rotations levels targets every starts zone match type".split(),
-        *"bearer hmac steps with action params approve role roles allow redact extra context gatherers k8s_logs".split(),
-        *"alertmanager severities database url kubernetes runbooks verify timeout".split(),
+        *[
+            "slack",
+            "sources",
+            "route",
+            "routes",
+            "policy",
+            "policies",
+            "people",
+            "rotations",
+            "levels",
+            "targets",
+            "every",
+            "starts",
+            "zone",
+            "match",
+            "type",
+        ],
+        *[
+            "bearer",
+            "hmac",
+            "steps",
+            "with",
+            "action",
+            "params",
+            "approve",
+            "role",
+            "roles",
+            "allow",
+            "redact",
+            "extra",
+            "context",
+            "gatherers",
+            "k8s_logs",
+        ],
+        *["alertmanager", "severities", "database", "url", "kubernetes", "runbooks", "verify", "timeout"],
     ]
 )
 values = st.recursive(

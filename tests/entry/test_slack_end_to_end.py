@@ -278,9 +278,12 @@ async def test_a_request_without_a_valid_signature_is_refused() -> None:
         assert desk.flows.calls == []
 
 
-async def test_a_socket_that_slack_closes_is_opened_again() -> None:
-    async with slack("socket") as desk:
-        await desk.site.workspace.sockets.disconnect("refresh_requested", 0.0)
-        await until(lambda: any(not one.leaving for one in desk.site.workspace.sockets.connections))
+async def test_a_socket_that_slack_is_going_to_close_is_replaced_before() -> None:
+    async with slack("socket") as desk, asyncio.TaskGroup() as group:
+        sockets = desk.site.workspace.sockets
+        (first,) = sockets.connections
+        closing = group.create_task(sockets.disconnect("refresh_requested", 600.0))
+        await until(lambda: sockets.connections and first not in sockets.connections)
         assert (await desk.command("ack"))["ok"]
         assert desk.flows.calls == [("acknowledge", 7, "ada")]
+        closing.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -113,7 +114,11 @@ async def test_every_request_is_in_the_audit_list(api: Api, server: PracticeServ
 
 async def test_without_tokens_everyone_may_do_everything() -> None:
     cluster = Cluster(Clock())
-    async with served(cluster.app()) as host, aiohttp.ClientSession() as session, session.get(f"{host}/api/v1/nodes") as response:
+    async with (
+        served(cluster.app()) as host,
+        aiohttp.ClientSession() as session,
+        session.get(f"{host}/api/v1/nodes") as response,
+    ):
         assert response.status == 200
 
 
@@ -212,7 +217,9 @@ async def test_a_disruption_budget_refuses_an_eviction(api: Api, server: Practic
 
 
 async def test_a_body_beyond_the_bound_is_refused(api: Api) -> None:
-    code, said = await api.raw("POST", "/apis/apps/v1/namespaces/shop/deployments", b"x" * (3 * 1024 * 1024 + 1))
+    code, said = await api.raw(
+        "POST", "/apis/apps/v1/namespaces/shop/deployments", io.BytesIO(b"x" * (3 * 1024 * 1024 + 1))
+    )
     assert (code, said["reason"]) == (413, "RequestEntityTooLarge")
 
 

@@ -135,7 +135,7 @@ class PlainTemplates:
             return {name: self.value(one, facts) for name, one in template.items()}
         if isinstance(template, str):
             for name, value in facts["params"].items():
-                template = template.replace("{{ params.%s }}" % name, str(value))
+                template = template.replace("{{ params." + name + " }}", str(value))
         return template
 
     def postmortem(self, facts: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import secrets
@@ -98,7 +99,7 @@ class Api:
     ) -> tuple[int, Any]:  # fmt: skip
         """Status and parsed body (text if it is no JSON) of a request made by hand."""
         host, known, ca = self.server.connection(user)
-        data = body if isinstance(body, bytes | type(None)) else json.dumps(body).encode()
+        data = body if isinstance(body, bytes | io.IOBase | None) else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {known if token is None else token}", "Content-Type": content_type}
         secure: Any = ssl.create_default_context(cafile=ca) if ca else True
         async with self.session.request(

@@ -78,7 +78,7 @@ class Commands:
         if command is None:
             known = [*self.table, *ALIASES]
             raise BadInput(
-                f"There is no `/incident {word[:40]}`{nearest(name, known)} `/incident help` lists what there is."
+                f"There is no `/incident {word[:40]}`{_like(name, known)} `/incident help` lists what there is."
             )
         return await command.run(replace(ask, text=rest.strip()))
 
@@ -137,7 +137,7 @@ class Commands:
         number, level = await self._about(ask, "severity")
         known = self._flows.incidents.severities
         if level.lower() not in known:
-            wrong = f"{level[:40]!r} is not a severity{nearest(level.lower(), known)}" if level else "Which severity?"
+            wrong = f"{level[:40]!r} is not a severity{_like(level.lower(), known)}" if level else "Which severity?"
             raise BadInput(f"{wrong} There are: {', '.join(known)}. For example `/incident severity {known[0]}`.")
         return told(await self._flows.incidents.set_severity(number, level.lower(), ask.actor))
 
@@ -153,7 +153,7 @@ class Commands:
         known = [runbook.name for runbook in self._flows.runbooks.all]
         if name not in known:
             there = ", ".join(known) or "none"
-            raise BadInput(f"There is no runbook {name[:60]!r}{nearest(name, known)} There are: {there}.")
+            raise BadInput(f"There is no runbook {name[:60]!r}{_like(name, known)} There are: {there}.")
         run = await self._flows.runbooks.start(number, name, _parameters(given), ask.actor)
         return told(
             f"{run.ref} is looking and planning. Its plan comes into the channel; nothing is done before it is approved."
@@ -247,6 +247,11 @@ def _sections(lines: Sequence[str]) -> list[Block]:
             texts.append("")
         texts[-1] = f"{texts[-1]}\n{line}".strip("\n")
     return [section(text) for text in texts]
+
+
+def _like(wrong: str, valid: Sequence[str]) -> str:
+    """The end of a sentence about a wrong name."""
+    return nearest(wrong, valid) or "."
 
 
 def _words(text: str) -> list[str]:

@@ -191,6 +191,8 @@ async def _read_body(request: web.Request, call: Call) -> None:
     except web.HTTPRequestEntityTooLarge as err:
         raise errors.too_large(LARGEST_BODY) from err
     call.content_type = request.content_type
+    if "protobuf" in call.content_type:
+        raise errors.unsupported_media_type(("application/json",))
     if not raw:
         if call.verb in ("delete", "deletecollection"):
             return

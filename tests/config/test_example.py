@@ -1,0 +1,183 @@
+"""deploy/config is the demo's configuration and what people copy: it must load, and the schemas must agree with it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.config import Config, Hmac, Registry, load, schema
+from bot.domain.plan import Target
+from bot.domain.routing import find
+from bot.plugins import discover
+from tests.config.folder import GOOD, REGISTRY
+from tests.config.json_schema import violations
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "deploy/config"
+FILES = ("tocsin.yaml", "services.yaml", "oncall.yaml", "policy.yaml")
+ENVIRON = {
+    name: f"{name}-value"
+    for name in (
+        "TOCSIN_SLACK_BOT_TOKEN",
+        "TOCSIN_SLACK_APP_TOKEN",
+        "TOCSIN_SLACK_SIGNING_SECRET",
+        "TOCSIN_ALERTMANAGER_TOKEN",
+        "TOCSIN_GENERIC_SECRET",
+        "TOCSIN_KUBERNETES_TOKEN",
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    kinds = ("sources", "actions", "gatherers")
+    return Registry(*({name: module.Params for name, module in discover(kind).items()} for kind in kinds))
+
+
+@pytest.fixture(scope="module")
+def example(registry: Registry) -> Config:
+    return load(EXAMPLE, registry, ENVIRON)
+
+
+def test_the_example_loads_without_a_warning(example: Config) -> None:
+    assert example.warnings == ()
+
+
+def test_the_example_has_the_demos_people_and_policies(example: Config) -> None:
+    assert {person.key: person.slack for person in example.directory.people.values()} == {
+        "ada": "U0ADA",
+        "bob": "U0BOB",
+        "chen": "U0CHEN",
+    }
+    shop = example.policies["shop"]
+    assert [level.targets for level in shop.levels] == [("rotation:shop",), ("person:bob",), ("channel:incidents",)]
+    assert shop.repeat == 1
+    assert example.directory.roles["responders"] == ("ada", "bob", "chen")
+
+
+@pytest.mark.parametrize(
+    ("labels", "route", "policy", "private"),
+    [
+        ({"team": "shop", "service": "checkout"}, "root/0", "shop", False),
+        ({"team": "shop", "service": "payments", "severity": "critical"}, "root/0/0", "shop", True),
+        ({"team": "other"}, "root", "default", False),
+    ],
+)
+def test_the_example_routes_alerts(
+    example: Config, labels: dict[str, str], route: str, policy: str, private: bool
+) -> None:
+    [found] = find(example.route, labels)
+    assert (found.path, found.policy, found.private) == (route, policy, private)
+
+
+@pytest.mark.parametrize(
+    ("target", "allowed"),
+    [
+        (Target(action="k8s.scale", namespace="shop", name="checkout", replicas=10), True),
+        (Target(action="k8s.scale", namespace="shop", name="checkout", replicas=11), False),
+        (Target(action="k8s.rollback", namespace="kube-system", name="dns"), False),
+        (Target(action="prometheus.query"), True),
+        (Target(action="http.request", host="flags.shop.example"), True),
+        (Target(action="http.request", host="evil.example"), False),
+    ],
+)
+def test_the_example_bounds_runbooks(example: Config, target: Target, allowed: bool) -> None:
+    assert (example.policy.refusal(target) is None) == allowed
+
+
+def test_the_example_has_a_source_of_each_kind_of_sender(example: Config) -> None:
+    ci = example.sources["ci"]
+    assert ci.type == "generic"
+    assert isinstance(ci.auth, Hmac)
+    assert example.sources["alertmanager"].auth is not None
+
+
+def test_the_demos_overrides_fit_the_example(registry: Registry) -> None:
+    overrides = {
+        "slack.api_url": "http://127.0.0.1:4000/api/",
+        "kubernetes.url": "http://127.0.0.1:4001",
+        "prometheus.url": "http://127.0.0.1:4002",
+        "server.listen": "127.0.0.1:0",
+        "database": "sqlite:////tmp/demo.db",
+        "state": "/tmp/demo",
+        "oncall.policies.shop.levels[0].timeout": "10s",
+        "oncall.rotations.shop.people": ["ada"],
+        "log.format": "console",
+    }
+    config = load(EXAMPLE, registry, ENVIRON, overrides=overrides)
+    assert config.policies["shop"].levels[0].timeout == timedelta(seconds=10)
+    assert config.postmortem.folder == Path("/tmp/demo/postmortems")
+
+
+def test_messages_name_the_file_as_it_was_given(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(Exception, match=r"^deploy/config/tocsin\.yaml \(override\): route\.policy: no policy"):
+        load("deploy/config", registry, ENVIRON, overrides={"route.policy": "shpo"})
+
+
+# ------------------------------------------------------------------------------------------------ schemas
+
+
+def as_json(text: str) -> Any:
+    return json.loads(json.dumps(yaml.safe_load(text), default=str))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_example_fits_its_schema(registry: Registry, file: str) -> None:
+    wanted = schema(registry)[file]
+    assert list(violations(as_json((EXAMPLE / file).read_text()), wanted, wanted)) == []
+
+
+def test_every_runbook_fits_the_schema(registry: Registry) -> None:
+    wanted = schema(registry)["runbook"]
+    for path in sorted((ROOT / "runbooks").glob("*.yaml")):
+        assert list(violations(as_json(path.read_text()), wanted, wanted)) == [], path
+
+
+@pytest.mark.parametrize("file", sorted(GOOD))
+def test_the_small_configuration_of_the_tests_fits_too(file: str) -> None:
+    wanted = schema(REGISTRY)[file if file in FILES else "runbook"]
+    assert list(violations(as_json(GOOD[file]), wanted, wanted)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("tocsin.yaml", "bot_token: env:BOT", "bot_token: xoxb-1"),
+        ("tocsin.yaml", "policy: shop", "polcy: shop"),
+        ("tocsin.yaml", "bearer: env:AM", "berer: env:AM"),
+        ("tocsin.yaml", "sources:", "context: {gatherers: {k8s_log: {}}}\nsources:"),
+        ("oncall.yaml", "timeout: 5m", "timeout: 5 minutes"),
+        ("oncall.yaml", "every: 1w", "evry: 1w"),
+        ("policy.yaml", "max_replicas: 10", "max_replicas: ten"),
+        ("services.yaml", "owner", "ownr"),
+        ("runbooks/scale-up.yaml", "k8s.scale", "k8s.scal"),
+        ("runbooks/scale-up.yaml", "replicas: 6", "replicas: six"),
+        ("runbooks/scale-up.yaml", "      namespace: shop\n", ""),
+    ],
+)
+def test_a_schema_finds_the_mistake_in_an_editor(file: str, old: str, new: str) -> None:
+    wanted = schema(REGISTRY)[file if file in FILES else "runbook"]
+    assert old in GOOD[file]
+    assert list(violations(as_json(GOOD[file].replace(old, new)), wanted, wanted))
+
+
+def test_schemas_are_json_and_name_their_dialect(registry: Registry) -> None:
+    schemas = schema(registry)
+    assert sorted(schemas) == ["oncall.yaml", "policy.yaml", "runbook", "services.yaml", "tocsin.yaml"]
+    for one in schemas.values():
+        assert json.loads(json.dumps(one)) == one
+        assert one["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_every_reference_in_a_schema_leads_somewhere(registry: Registry) -> None:
+    for one in schema(registry).values():
+        references = {
+            line.split('"')[3] for line in json.dumps(one, indent=0).splitlines() if line.startswith('"$ref"')
+        }
+        assert {name.removeprefix("#/$defs/") for name in references} <= set(one["$defs"])

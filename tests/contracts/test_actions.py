@@ -1,0 +1,76 @@
+"""What every action and every gatherer has: its parameters, its documentation, and the shape of the port."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from bot.clients.http import Http
+from bot.clients.kit import Kit
+from bot.domain.ports import Action, Gatherer
+from bot.errors import BadInput
+from bot.plugins import discover
+
+KIT = Kit(None, None, Http(str), str)
+ACTIONS = discover("actions")
+GATHERERS = discover("gatherers")
+USES: dict[str, dict[str, Any]] = {
+    "http.request": {"url": "https://flags.example/off", "method": "POST"},
+    "k8s.restart": {"namespace": "shop", "deployment": "checkout", "why": "INC-7"},
+    "k8s.rollback": {"namespace": "shop", "deployment": "checkout"},
+    "k8s.scale": {"namespace": "shop", "deployment": "checkout", "replicas": 6},
+    "prometheus.query": {"query": "up", "expect": "> 0"},
+}
+
+
+def test_a_plugin_is_named_by_its_file_and_an_action_by_its_system_and_verb() -> None:
+    assert list(ACTIONS) == sorted(USES)
+    assert list(GATHERERS) == ["events", "logs", "metrics", "pods", "rollouts"]
+
+
+def test_a_kind_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(BadInput, match="there are no plugins of the kind 'actons'"):
+        discover("actons")
+
+
+@pytest.mark.parametrize("module", [*ACTIONS.values(), *GATHERERS.values()], ids=lambda module: module.__name__)
+def test_a_plugin_documents_itself_its_permissions_and_its_parameters(module: ModuleType) -> None:
+    assert module.__doc__
+    assert "*Permissions*" in module.__doc__
+    params: type[BaseModel] = module.Params
+    assert params.model_config["frozen"]
+    assert params.model_config["extra"] == "forbid"
+    for name, field in params.model_fields.items():
+        assert field.description or name in ("method",), f"{name} has no description"
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_an_action_has_the_shape_of_the_port(name: str) -> None:
+    action: Action = ACTIONS[name].Plugin(KIT)
+    params = action.Params.model_validate(USES[name])
+    assert action.target(params).action == name
+    assert isinstance(action.writes, bool)
+    assert isinstance(action.observable, bool)
+    assert isinstance(action.repeatable(params), bool)
+    assert inspect.iscoroutinefunction(action.look)
+    assert inspect.iscoroutinefunction(action.do)
+    with pytest.raises(ValidationError):
+        action.Params.model_validate({**USES[name], "typo": 1})
+
+
+@pytest.mark.parametrize("name", GATHERERS)
+def test_a_gatherer_has_the_shape_of_the_port_and_works_without_being_configured(name: str) -> None:
+    gatherer: Gatherer = GATHERERS[name].Plugin(KIT, GATHERERS[name].Params())
+    assert gatherer.title
+    assert 0 < gatherer.deadline <= 60
+
+
+@pytest.mark.parametrize("name", ["k8s.restart", "k8s.rollback", "k8s.scale", "prometheus.query"])
+async def test_an_action_says_when_its_system_is_not_configured(name: str) -> None:
+    action: Action = ACTIONS[name].Plugin(KIT)
+    with pytest.raises(BadInput, match=r"is configured: add `(kubernetes|prometheus):` to tocsin\.yaml"):
+        await action.look(action.Params.model_validate(USES[name]))

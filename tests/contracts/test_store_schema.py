@@ -1,0 +1,160 @@
+"""The tables and how a database comes to have them: migrations give exactly what the code expects, and a wrong database is explained."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bot.errors import BadInput, TryLater
+from bot.store import current_revision, open_store, upgrade
+from bot.store.claims import READY_SQL
+from bot.store.schema import head
+from bot.store.tables import metadata
+from bot.store.types import LONGEST_KEY, stored_key
+from tests.support.stores import new_postgres
+
+
+def differences(conn: Connection) -> list[object]:
+    context = MigrationContext.configure(conn, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_migrations_make_the_tables_of_the_code_on_sqlite(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    assert await upgrade(url) == head()
+    engine = create_engine(url)
+    with engine.connect() as conn:
+        assert differences(conn) == []
+        made = dict(conn.execute(text("select name, sql from sqlite_master where sql is not null")).tuples().all())
+    engine.dispose()
+    wanted = create_engine("sqlite://")
+    with wanted.begin() as conn:
+        metadata.create_all(conn)
+        expected = dict(conn.execute(text("select name, sql from sqlite_master where sql is not null")).tuples().all())
+    wanted.dispose()
+    del made["alembic_version"]
+    assert {name: _plain(sql) for name, sql in made.items()} == {name: _plain(sql) for name, sql in expected.items()}
+
+
+def _plain(sql: str) -> list[str]:
+    return sorted(line.strip(" \t,") for line in sql.replace("(state", "( state").splitlines())
+
+
+async def test_the_migrations_make_the_tables_of_the_code_on_postgres() -> None:
+    url = await new_postgres()
+    assert await current_revision(url) is None
+    assert await upgrade(url) == head()
+    assert await current_revision(url) == head()
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+        indexes = set(
+            (await connection.execute(text("select indexname from pg_indexes where schemaname = 'public'"))).scalars()
+        )
+    await engine.dispose()
+    assert {index.name for table in metadata.sorted_tables for index in table.indexes} <= indexes
+
+
+async def test_sqlite_makes_its_tables_when_it_is_opened(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    store = await open_store(url)
+    await store.close()
+    assert await current_revision(url) == head()
+
+
+async def test_sqlite_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path / 'new.db'}")
+
+    def pragmas(conn: Connection) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        return [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    assert await store.write(lambda tx: tx.look(pragmas)) == ["wal", 2, 1, 10_000]  # type: ignore[attr-defined]
+    await store.close()
+
+
+async def test_postgres_without_tables_says_what_to_do() -> None:
+    url = await new_postgres()
+    with pytest.raises(BadInput, match="tocsin db upgrade"):
+        await open_store(url)
+    await upgrade(url)
+    await (await open_store(url)).close()
+
+
+async def test_several_upgrades_at_once_are_one() -> None:
+    url = await new_postgres()
+    assert await asyncio.gather(*(upgrade(url) for _ in range(4))) == [head()] * 4
+    await (await open_store(url)).close()
+
+
+async def test_several_openings_of_a_new_sqlite_file_at_once_make_its_tables_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    for store in await asyncio.gather(*(open_store(url) for _ in range(4))):
+        await store.check()
+        await store.close()
+
+
+async def test_a_database_of_a_newer_tocsin_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    await upgrade(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    connection.execute("update alembic_version set version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(BadInput, match="9999"):
+        await open_store(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://host/name", "mysql is not supported"),
+        ("nonsense", "cannot be read"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+        ("sqlite:////no/such/folder/tocsin.db", "no folder /no/such/folder"),
+    ],
+)
+async def test_a_url_that_cannot_be_used_is_explained(url: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        await open_store(url)
+
+
+async def test_a_missing_file_is_not_made_when_it_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no file"):
+        await open_store(f"sqlite:///{tmp_path / 'missing.db'}", create=False)
+    with pytest.raises(BadInput, match="no file"):
+        await open_store(f"sqlite:///{tmp_path / 'missing.db'}", create=False)
+
+
+async def test_a_postgres_that_is_away_is_for_later(tmp_path: Path) -> None:
+    with pytest.raises(TryLater, match="database"):
+        await open_store(f"postgresql://postgres@/tocsin?host={tmp_path}")
+
+
+async def test_what_can_be_claimed_is_found_by_index(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    await upgrade(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    plan = connection.execute(f"explain query plan {READY_SQL}", {"now": "2026-01-01", "wanted": 10}).fetchall()
+    connection.close()
+    steps = [step for *_, step in plan]
+    assert not [step for step in steps if step.startswith("SCAN") and "outbox" in step]
+    assert sum("ix_outbox_ready (priority=? AND due<?)" in step for step in steps) == 6
+    assert sum("ix_outbox_lane (lane=?)" in step for step in steps) >= 6
+    assert any("ix_outbox_leased (lease_until<?)" in step for step in steps)
+
+
+def test_a_long_key_keeps_its_beginning_and_stays_itself() -> None:
+    long = "x" * (LONGEST_KEY + 1)
+    assert len(stored_key(long)) == LONGEST_KEY
+    assert stored_key(stored_key(long)) == stored_key(long)
+    assert stored_key(long) != stored_key(long + "x")
+    assert stored_key("x" * LONGEST_KEY) == "x" * LONGEST_KEY
