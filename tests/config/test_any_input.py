@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from bot.config import ConfigErrors
 from tests.config.folder import GOOD, Files, loaded
 
-SETTINGS = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = sorted(GOOD)
 
 
@@ -40,45 +41,11 @@ words = st.sampled_from(
     ]
 )
 scalars = words | st.text(max_size=8) | st.integers() | st.floats() | st.booleans() | st.none()
-keys = words | st.sampled_from(
-    [
-        *[
-            "slack",
-            "sources",
-            "route",
-            "routes",
-            "policy",
-            "policies",
-            "people",
-            "rotations",
-            "levels",
-            "targets",
-            "every",
-            "starts",
-            "zone",
-            "match",
-            "type",
-        ],
-        *[
-            "bearer",
-            "hmac",
-            "steps",
-            "with",
-            "action",
-            "params",
-            "approve",
-            "role",
-            "roles",
-            "allow",
-            "redact",
-            "extra",
-            "context",
-            "gatherers",
-            "k8s_logs",
-        ],
-        *["alertmanager", "severities", "database", "url", "kubernetes", "runbooks", "verify", "timeout"],
-    ]
+KNOWN = sorted(
+    set(re.findall(r"(\w+):", "".join(GOOD.values())))
+    | {"redact", "extra", "context", "gatherers", "approve", "hmac", "database"}
 )
+keys = words | st.sampled_from(KNOWN)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=5), max_leaves=12
 )

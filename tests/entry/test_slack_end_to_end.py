@@ -275,6 +275,10 @@ async def test_a_request_without_a_valid_signature_is_refused() -> None:
         assert not (await desk.command("ack"))["ok"]
         async with aiohttp.ClientSession() as session, session.post(url, data="command=/incident&text=ack") as answer:
             assert answer.status == 401
+        for body, kind in ((b"\xff\xfe\xfd", "text/plain"), (b"a", "text/plain; charset=nonsense")):
+            async with aiohttp.ClientSession() as session:
+                answer = await session.post(url, data=body, headers={"Content-Type": kind})
+                assert answer.status == 400
         assert desk.flows.calls == []
 
 

@@ -83,7 +83,11 @@ def http_routes(app: AsyncApp, signing_secret: str) -> list[web.RouteDef]:
         raise BadInput("slack: HTTP mode needs the app's signing secret (Basic Information, App Credentials)")
 
     async def receive(request: web.Request) -> web.Response:
-        return await to_aiohttp_response(await app.async_dispatch(await to_bolt_request(request)))
+        try:
+            asked = await to_bolt_request(request)
+        except (UnicodeDecodeError, LookupError):  # no text, or in an encoding that does not exist: not from Slack
+            return web.Response(status=400, text="not a request from Slack")
+        return await to_aiohttp_response(await app.async_dispatch(asked))
 
     return [web.post(HTTP_PATH, receive)]
 

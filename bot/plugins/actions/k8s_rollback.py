@@ -30,7 +30,7 @@ from bot.errors import BadInput, Drifted
 
 
 class Params(deployments.OfDeployment):
-    to_revision: Annotated[int | None, deployments.Unset, Field(ge=1)] = Field(
+    to_revision: Annotated[Annotated[int, Field(ge=1)] | None, deployments.Unset] = Field(
         default=None, description="go back to exactly this revision, instead of the one before the suspect rollout"
     )
     before: Annotated[AwareDatetime | None, deployments.Unset] = Field(
