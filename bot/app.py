@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from bot.clients.slack import SlackGateway
 from bot.config import Config, Registry
 from bot.config.server import Bearer as BearerSetting
 from bot.config.sources import SourceConfig
+from bot.domain.catalogue import Service
 from bot.domain.ports import Action, Clock, Gatherer, Store
 from bot.domain.redaction import Redactor
 from bot.domain.rules import Rules
@@ -52,7 +53,7 @@ from bot.store import open_store
 
 TIDY_SECONDS = 60.0
 SLACK_DEDUPLICATION = timedelta(hours=1)
-NEEDS_RESTART = ("server", "database", "slack", "sources", "gatherers", "kubernetes", "prometheus", "postmortem", "log")
+OpenStore = Callable[[str], Awaitable[Store]]
 log = structlog.get_logger("app")
 
 
@@ -77,6 +78,10 @@ def rules_of(config: Config) -> Rules:
         escalations=config.policies,
         default_escalation=config.route.policy,
         directory=config.directory,
+        services={
+            name: Service(name=name, owner=one.owner, dashboards=one.dashboards, targets=one.targets.given)
+            for name, one in config.services.items()
+        },
         runbooks=config.runbooks,
         actions=config.policy,
         severities=tuple(config.severities),
@@ -119,15 +124,14 @@ class Tocsin:
     site: web.Application
 
     def reload(self, config: Config) -> None:
-        """Take over a valid new configuration: routes, people, policies, runbooks. What needs a restart is logged by name."""
+        """Take over a valid new configuration: routes, people, policies, runbooks. Its warnings name what needs a restart."""
         self.current.rules = rules_of(config)
         self.room.directory = config.directory
-        later = [name for name in NEEDS_RESTART if getattr(config, name) != getattr(self.config, name)]
-        log.info("configuration reloaded", needs_restart=later)
+        log.info("configuration reloaded", warnings=[str(warning) for warning in config.warnings])
 
 
 @asynccontextmanager
-async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
+async def built(config: Config, clock: Clock = now, open_store: OpenStore = open_store) -> AsyncIterator[Tocsin]:
     """The program over this configuration; everything it opened is closed at the end, in reverse."""
     async with AsyncExitStack() as stack:
         redact = Redactor(dict(config.redact_extra))
@@ -148,7 +152,7 @@ async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
             observe=lambda method, outcome, _seconds: metrics.slack_called(method, outcome),
         )
         stack.push_async_callback(gateway.close)
-        room = SlackRoom(gateway, config.directory, config.slack.fallback_channel, config.server.url)
+        room = SlackRoom(gateway, config.directory, config.slack.fallback_channel)
 
         intake = Intake(store, clock, current, config.server.queue)
         incidents = Incidents(store, clock, current)
@@ -186,7 +190,7 @@ async def built(config: Config, clock: Clock = now) -> AsyncIterator[Tocsin]:
 
 async def serve(tocsin: Tocsin, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Run until `stop`; then take nothing new, store what has arrived, finish what is in hand, give back the leases."""
-    await tocsin.store.release(_owner(tocsin.config), now())
+    await tocsin.worker.take_back()
     async with asyncio.TaskGroup() as tasks:
         async with entrances(tocsin):
             working = tasks.create_task(tocsin.worker.run())

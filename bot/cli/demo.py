@@ -85,6 +85,7 @@ def overrides(world: Practice, state: Path, listen: str, *, auto: bool) -> dict[
         "prometheus.url": f"{world.url}/prometheus",
         "log.level": "warning",
         "log.format": "console",
+        "oncall.rotations.shop.people": ["ada"],
         "oncall.policies.shop.levels[0].timeout": "4s" if auto else "30s",
         "oncall.policies.shop.levels[1].timeout": "30s" if auto else "60s",
     }

@@ -59,7 +59,7 @@ def plan(
                 about = shown.incident
                 labels = {**(shown.alerts[0].alert.labels if shown.alerts else {}), **about.labels}
             me = Actor(id="cli", name="the command line")
-            going = runs.begun(0, about.id, runbook, parameters(runbook, given, labels), me, app.now())
+            going = runs.begun(0, about, runbook, parameters(runbook, given, labels), me, app.now())
             return await tocsin.advance.preview(going, about)
 
     steps = run(work())

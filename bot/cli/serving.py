@@ -12,6 +12,7 @@ import typer
 from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
 from bot.config import ConfigErrors
+from bot.config import reload as config_reload
 from bot.errors import BadInput
 from bot.store import current_revision, upgrade
 
@@ -38,7 +39,7 @@ def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
 
             def reload() -> None:
                 try:
-                    tocsin.reload(loaded(config))
+                    tocsin.reload(config_reload(config, app.registry(), settings))
                 except ConfigErrors as error:
                     log.error("the new configuration is wrong; the old one stays", problems=str(error))
 

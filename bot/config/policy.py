@@ -81,6 +81,13 @@ class Targets(Part):
     namespace: str = ""
     deployment: str = ""
 
+    @property
+    def given(self) -> dict[str, str]:
+        """As labels; what is not said is left out."""
+        return {
+            name: value for name, value in (("namespace", self.namespace), ("deployment", self.deployment)) if value
+        }
+
 
 class Service(Part):
     """An entry of the catalogue. `name` is its key, the value of the alerts' service label."""

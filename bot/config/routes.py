@@ -35,9 +35,12 @@ class RouteEntry(Part):
 def built(entry: RouteEntry, parent: Route | None = None, path: str = "root") -> Route:
     """The domain's tree of a `checked` one."""
     above = parent or Route()
+    matchers = tuple(matcher(text) for text in entry.match)
+    condition = ",".join(sorted(str(one) for one in matchers))
     here = Route(
         path=path,
-        matchers=tuple(matcher(text) for text in entry.match),
+        key=f"{above.key}/{{{condition}}}" if parent else "root",
+        matchers=matchers,
         go_on=entry.go_on,
         policy=above.policy if entry.policy is None else entry.policy,
         group_by=above.group_by if entry.group_by is None else entry.group_by,

@@ -178,6 +178,7 @@ def offer(incident_id: int, epoch: int, now: datetime) -> Effect:
         priority=Priority.CONTEXT,
         due=now,
         payload={"incident_id": incident_id, "epoch": epoch},
+        latest_wins=True,  # once the context is there it is asked for again, earlier
     )
 
 

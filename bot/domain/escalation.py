@@ -47,7 +47,10 @@ class Track(BaseModel):
 
 
 class Paging(BaseModel):
-    """What a due timer decided: whom to page now (and by which names people know them), whom it could not page and why, and when to look again (None: nobody is left)."""
+    """What a due timer decided: whom to page now (`names`: as people know them), whom it could not page and why, and when to look again.
+
+    `next_due` None: nobody is left.
+    """
 
     model_config = ConfigDict(frozen=True)
 

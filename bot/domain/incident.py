@@ -44,6 +44,8 @@ class Incident(BaseModel):
     group_key: str
     labels: Mapping[str, str] = Field(default_factory=dict)
     route: str = ""
+    owner: str = ""
+    dashboards: tuple[str, ...] = ()
     reopen_within: timedelta = timedelta(minutes=30)
     private: bool = False
     firing: int = 0

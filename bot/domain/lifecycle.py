@@ -6,59 +6,61 @@ triggered -> acknowledged -> mitigated -> resolved -> closed; a resolved inciden
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from bot.domain import effects
 from bot.domain.alert import Alert
+from bot.domain.catalogue import Service
 from bot.domain.effects import Effect
 from bot.domain.escalation import Policy, Track
 from bot.domain.incident import Change, Incident, State, entered, refreshed
 from bot.domain.naming import channel_name, human_title
 from bot.domain.people import TOCSIN, Actor
+from bot.domain.routing import Route
+
+OFFER_AT_LATEST = timedelta(seconds=5)
 
 # ------------------------------------------------------------------------------------------------ how it begins and begins again
 
 
-def opened(
-    incident_id: int,
-    alerts: Iterable[Alert],
-    *,
-    group_key: str,
-    labels: Mapping[str, str],
-    severity: str,
-    policies: Iterable[Policy],
-    now: datetime,
-    route: str = "root",
-    reopen_within: timedelta = timedelta(minutes=30),
-    private: bool = False,
-) -> Change:
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What triage and the configuration say about a new incident: its group, severity, whom to page, and its service when that is known."""
+
+    group_key: str
+    labels: Mapping[str, str]
+    severity: str
+    policies: tuple[Policy, ...]
+    route: Route
+    service: Service | None = None
+
+
+def opened(incident_id: int, alerts: Iterable[Alert], opening: Opening, now: datetime) -> Change:
     """A new incident for the firing `alerts` (at least one) of one group."""
-    firing = tuple(alerts)
+    firing, route, service = tuple(alerts), opening.route, opening.service
     first = firing[0]
     incident = Incident(
         id=incident_id,
         title=human_title(first),
-        severity=severity,
+        severity=opening.severity,
         service=first.service,
-        group_key=group_key,
-        labels=dict(labels),
-        route=route,
-        reopen_within=reopen_within,
-        private=private,
+        group_key=opening.group_key,
+        labels={**(service.targets if service else {}), **opening.labels},
+        owner=service.owner if service else "",
+        dashboards=service.dashboards if service else (),
+        route=str(route),
+        reopen_within=route.reopen_within,
+        private=route.private,
         firing=len(firing),
         alerts=len(firing),
-        tracks=tuple(Track(policy=policy) for policy in policies),
+        tracks=tuple(Track(policy=policy) for policy in opening.policies),
         opened_at=now,
         channel_name=channel_name(incident_id, first.service, first.name),
     )
-    change = entered(
-        incident,
-        "opened",
-        f"{incident.ref} opened: {incident.title}",
-        now,
-        data={"alerts": _described(firing), "route": route},
-    )
+    text = f"{incident.ref} opened: {incident.title}"
+    change = entered(incident, "opened", text, now, data={"alerts": _described(firing), "route": incident.route})
     return change.ask(*_beginning(change.incident, now))
 
 
@@ -113,7 +115,7 @@ def _beginning(incident: Incident, now: datetime) -> list[Effect]:
         effects.card(number, now),
         effects.topic(number, now),
         effects.gather(number, epoch, now),
-        effects.offer(number, epoch, now),
+        effects.offer(number, epoch, now + OFFER_AT_LATEST),  # sooner, when the context is there to decide by
     ]
 
 

@@ -75,4 +75,6 @@ def _exhausted(incident: Incident, policy: str, now: datetime) -> Change:
     change = entered(incident, "exhausted", text, now, data={"policy": policy})
     said = effects.say(incident.id, change.entries[-1].seq, text, now, Priority.CHANNEL)
     key = f"exhausted:{incident.id}:{incident.epoch}:{policy}"
-    return change.ask(said, effects.alarm(key, f"{text}. {incident.title}", now, incident.id))
+    return change.ask(
+        said, effects.alarm(key, text if incident.private else f"{text}. {incident.title}", now, incident.id)
+    )

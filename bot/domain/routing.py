@@ -18,11 +18,16 @@ from bot.domain.matching import Matcher, all_match
 
 
 class Route(BaseModel):
-    """One node of the tree with what it inherits already filled in. `path` names it in reasons: `root/0/2`."""
+    """One node of the tree with what it inherits already filled in.
+
+    `path` names it in reasons (`root/0/2`); `key` is its identity, made of the matchers from the root down, so that a route added elsewhere
+    does not give open incidents another group.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     path: str = "root"
+    key: str = "root"
     matchers: tuple[Matcher, ...] = ()
     go_on: bool = False
     policy: str = ""
@@ -57,5 +62,5 @@ def group_labels(route: Route, alert: Alert) -> dict[str, str]:
 
 
 def group_key(route: Route, labels: Mapping[str, str]) -> str:
-    """Identity of the problem: the same for every alert of the group, on every replica. Example: `root/0{"alertname":"A"}`."""
-    return route.path + json.dumps(dict(labels), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """Identity of the problem: the same for every alert of the group, on every replica. Example: `root/{team="shop"}{"alertname":"A"}`."""
+    return route.key + json.dumps(dict(labels), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bot.domain.alert import Alert
+from bot.domain.catalogue import Service
 from bot.domain.escalation import Policy as EscalationPolicy
 from bot.domain.people import Directory
 from bot.domain.policy import Policy as ActionPolicy
@@ -23,6 +24,7 @@ class Rules:
     escalations: Mapping[str, EscalationPolicy] = field(default_factory=dict)
     default_escalation: str = ""
     directory: Directory = field(default_factory=Directory)
+    services: Mapping[str, Service] = field(default_factory=dict)
     runbooks: Mapping[str, Runbook] = field(default_factory=dict)
     actions: ActionPolicy = field(default_factory=ActionPolicy)
     severities: tuple[str, ...] = DEFAULT_SEVERITIES

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.domain.incident import Incident
 from bot.domain.people import Actor
 from bot.domain.plan import Plan
 from bot.domain.runbook import Runbook, Step
@@ -78,6 +79,7 @@ class Run(BaseModel):
 
     id: int
     incident_id: int
+    epoch: int = 1
     runbook: Runbook
     params: Mapping[str, Any] = Field(default_factory=dict)
     state: RunState = RunState.PLANNING
@@ -117,11 +119,12 @@ class Run(BaseModel):
 
 
 def begun(
-    run_id: int, incident_id: int, runbook: Runbook, params: Mapping[str, Any], requested_by: Actor, now: datetime
+    run_id: int, incident: Incident, runbook: Runbook, params: Mapping[str, Any], requested_by: Actor, now: datetime
 ) -> Run:
     return Run(
         id=run_id,
-        incident_id=incident_id,
+        incident_id=incident.id,
+        epoch=incident.epoch,
         runbook=runbook,
         params=dict(params),
         steps=tuple(StepRun() for _ in runbook.steps),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 from bot.clients.http import Http
 from bot.clients.kit import Kit
@@ -21,6 +22,7 @@ from bot.errors import BadInput, GaveUp, TryLater
 
 LARGEST_SKEW = timedelta(seconds=60)
 PATIENCE = 10.0
+VISIBLE: dict[str, Any] = {"types": "public_channel,private_channel", "exclude_archived": True}
 READS = (
     ("list", "deployments", "apps"),
     ("list", "replicasets", "apps"),
@@ -92,9 +94,7 @@ async def _slack(config: Config, gateway: SlackGateway) -> AsyncIterator[Found]:
     mend = "add them under OAuth & Permissions (or use deploy/slack/manifest.yaml), then install the app again"
     yield Found(not missing, "slack scopes", f"missing: {', '.join(missing)}" if missing else "all there", mend)
     try:
-        channels = [
-            one async for one in gateway.pages("conversations.list", "channels", exclude_archived=True, limit=1000)
-        ]
+        channels = [one async for one in gateway.pages("conversations.list", "channels", **VISIBLE)]
     except (GaveUp, TryLater) as error:
         yield Found(False, "slack channels", str(error), mend)
         return

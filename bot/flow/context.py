@@ -37,7 +37,7 @@ class ContextEffects:
         epoch: int = payload(delivery)["epoch"]
         alerts = await self._store.read(lambda tx: tx.alerts_of(incident.id))
         if not self._gatherers or not alerts:
-            return None
+            return lambda tx: tx.ask([effects.offer(incident.id, epoch, self._clock())])
         now = self._clock()
         found = await asyncio.gather(
             *(self._one(name, gatherer, incident, alerts, now) for name, gatherer in self._gatherers.items())
@@ -51,7 +51,8 @@ class ContextEffects:
                 return
             await tx.save_context(context)
             change = lifecycle.context_gathered(current, _described(findings), context.gathered_at)
-            await tx.save(change.ask(effects.show_context(incident.id, epoch, context.gathered_at)))
+            shown = effects.show_context(incident.id, epoch, context.gathered_at)
+            await tx.save(change.ask(shown, effects.offer(incident.id, epoch, context.gathered_at)))
 
         return record
 

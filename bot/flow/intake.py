@@ -14,6 +14,7 @@ from datetime import datetime
 from bot.domain import lifecycle, routing
 from bot.domain.alert import Alert, AlertState, Received
 from bot.domain.incident import Change, Incident, State
+from bot.domain.lifecycle import Opening
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.routing import Route
 from bot.domain.rules import CurrentRules, Rules
@@ -203,19 +204,15 @@ def _see(view: View, incident: Incident) -> None:
 
 
 def _opened(one: _Touched, rules: Rules, now: datetime) -> Change:
-    route = one.routes[0]
-    return lifecycle.opened(
-        one.incident_id,
-        one.firing,
+    opening = Opening(
         group_key=one.group_key,
         labels=one.labels,
         severity=rules.worst(rules.severity_of(alert) for alert in one.firing),
         policies=rules.policies_of(one.routes),
-        now=now,
-        route=str(route),
-        reopen_within=route.reopen_within,
-        private=route.private,
+        route=one.routes[0],
+        service=rules.services.get(one.firing[0].service),
     )
+    return lifecycle.opened(one.incident_id, one.firing, opening, now)
 
 
 def _change(one: _Touched, rules: Rules, now: datetime) -> Change:

@@ -69,7 +69,7 @@ class Runbooks:
                 raise BadInput(
                     f"{same[0].ref} of this runbook is {same[0].state} already: look at its message in the channel."
                 )
-            run = runs.begun(await tx.next_id("run"), incident_id, runbook, values, actor, now)
+            run = runs.begun(await tx.next_id("run"), current, runbook, values, actor, now)
             await told(tx, current, run, "run_started", f"{actor.name} started {run.ref}: {runbook.title}", now, actor)
             return run
 
@@ -109,7 +109,7 @@ class Runbooks:
         return await self._store.write(work)
 
     async def offer(self, delivery: Delivery) -> Record | None:
-        """Start a run (look and plan only) of each runbook that fits and is not under way already."""
+        """Start a run (look and plan only) of each runbook that fits, once each time the incident opens, unless one is under way."""
         incident = await incident_of(self._store, delivery)
         labels = await self._labels(incident)
         fitting = [runbook for runbook in self.all if runbook.fits(labels)]
@@ -117,7 +117,8 @@ class Runbooks:
 
         async def record(tx: Tx) -> None:
             current = await known(tx, incident.id)
-            going = {run.runbook.name for run in await tx.runs_of(incident.id) if not run.ended}
+            earlier = await tx.runs_of(incident.id)
+            going = {run.runbook.name for run in earlier if not run.ended or run.epoch == current.epoch}
             for runbook in fitting:
                 if runbook.name in going:
                     continue
@@ -128,7 +129,7 @@ class Runbooks:
                     await tx.save(change)
                     current = change.incident
                     continue
-                run = runs.begun(await tx.next_id("run"), incident.id, runbook, values, TOCSIN, now)
+                run = runs.begun(await tx.next_id("run"), current, runbook, values, TOCSIN, now)
                 current = await told(tx, current, run, "run_started", f"{run.ref} is offered: {runbook.title}", now)
 
         return record if fitting else None

@@ -40,7 +40,6 @@ def card(
     alerts: Sequence[AlertState],
     runs: Sequence[Run],
     directory: Directory,
-    public_url: str = "",
     buttons: bool = True,
 ) -> Message:
     """The pinned summary, brought up to date in place."""
@@ -55,7 +54,7 @@ def card(
         shown.append(kit.section("*Runbooks*\n" + "\n".join(_run_line(run) for run in runs[-SHOWN_RUNS:])))
     if buttons and incident.is_open:
         shown.append(kit.actions(*_buttons(incident)))
-    shown.append(kit.context(*_footer(incident, public_url)))
+    shown.append(kit.context(*_footer(incident)))
     text = f"{_mark(incident)} {incident.ref} {incident.state}: {mrkdwn.line(incident.title)} ({mrkdwn.line(incident.severity)})"
     return Message(text, kit.bounded(shown))
 
@@ -140,13 +139,14 @@ def _buttons(incident: Incident) -> list[Block]:
     return shown
 
 
-def _footer(incident: Incident, public_url: str) -> list[str]:
+def _footer(incident: Incident) -> list[str]:
     opened = f"Opened by {mrkdwn.line(incident.opened_by)}"
     route = f", route {mrkdwn.code(incident.route)}" if incident.route else ""
     again = f", opened {incident.epoch} times" if incident.epoch > 1 else ""
-    page = f"{public_url.rstrip('/')}/incidents/{incident.id}" if public_url else ""
-    timeline = mrkdwn.link(page, "Timeline and reasons") if page else "`/incident show` has the timeline"
-    return [f"{opened}{route}{again}. {timeline}."]
+    owner = f"Owner: {mrkdwn.line(incident.owner)}. " if incident.owner else ""
+    links = " · ".join(mrkdwn.link(url, "dashboard") for url in incident.dashboards[:3])
+    lines = [f"{opened}{route}{again}. `/incident show` has the timeline."]
+    return [f"{owner}{links}", *lines] if owner or links else lines
 
 
 # ------------------------------------------------------------------------------------------------ a page, an alarm

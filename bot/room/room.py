@@ -46,13 +46,10 @@ WORDS = {
 class SlackRoom:
     """Implements bot.domain.ports.Room. `directory` may be replaced when the configuration is read again."""
 
-    def __init__(
-        self, gateway: SlackGateway, directory: Directory, fallback_channel: str, public_url: str = ""
-    ) -> None:
+    def __init__(self, gateway: SlackGateway, directory: Directory, fallback_channel: str) -> None:
         self.directory = directory
         self._gateway = gateway
         self._fallback = fallback_channel
-        self._public_url = public_url
         self._posts = Posts(gateway)
         self._channels = Channels(gateway)
 
@@ -106,7 +103,7 @@ class SlackRoom:
 
     async def card(self, incident: Incident, alerts: Sequence[AlertState], runs: Sequence[Run], again: bool) -> str:
         channel = await self._channel_of(incident)
-        message = messages.card(incident, alerts, runs, self.directory, self._public_url)
+        message = messages.card(incident, alerts, runs, self.directory)
         ts = await self._put(channel, message, f"card:{incident.id}", incident, again, ts=incident.card_ts)
         if ts != incident.card_ts and incident.channel_id:
             with after_the_act():

@@ -97,7 +97,7 @@ def _steps(run: Run) -> str:
 def _step(number: int, spec: Step, step: StepRun) -> str:
     title = mrkdwn.line(spec.title or spec.id, 120)
     already = step.state is StepState.DONE and not step.changed and step.plan is not None and not step.plan
-    note = "nothing to do, it was already so" if already else _step_note(step)
+    note = "checked, nothing had to change" if already else _step_note(step)
     by = ", ".join(mrkdwn.line(approver.actor.name, 60) for approver in step.approvals)
     approved = f" (approved by {by})" if by and step.state is not StepState.WAITING else ""
     return f"{STEP_MARKS[step.state]} {number}. {title}{f': {note}' if note else ''}{approved}"

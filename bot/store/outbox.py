@@ -11,7 +11,21 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.effects import Effect
@@ -26,9 +40,8 @@ def ask(conn: Connection, effects: Iterable[Effect]) -> bool:
     asked = _newest(effects)
     if not asked:
         return False
-    for keys in chunks([effect.key for effect in asked if effect.latest_wins]):
-        settled = and_(outbox.c.key.in_(keys), outbox.c.state.in_(["done", "dead"]))
-        conn.execute(delete(outbox).where(settled))
+    if conn.dialect.name == "sqlite":
+        _forget_settled(conn, [effect.key for effect in asked if effect.latest_wins])
     conn.execute(_ask(conn.dialect.name), [effect_values(effect) for effect in asked])
     return True
 
@@ -42,20 +55,40 @@ def _newest(effects: Iterable[Effect]) -> list[Effect]:
     return list(asked.values())
 
 
+def _forget_settled(conn: Connection, keys: list[str]) -> None:
+    """SQLite cannot give a row a new number while it replaces it, so what was settled goes first; with one writer, nobody comes between."""
+    for some in chunks(keys):
+        conn.execute(delete(outbox).where(outbox.c.key.in_(some), outbox.c.state.in_(["done", "dead"])))
+
+
 @cache
 def _ask(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """One statement, so that on PostgreSQL a row that is being settled at this moment is waited for and then revived, never missed."""
     statement = sqlite.insert(outbox) if dialect == "sqlite" else postgresql.insert(outbox)
     wanted = statement.excluded
+    settled = outbox.c.state.in_([literal_column("'done'"), literal_column("'dead'")])
     # For a row in flight, `asked_at` is already that of the next delivery; a pending one stands for its oldest request.
     oldest = and_(outbox.c.state == "pending", outbox.c.asked_at < wanted.due)
-    replaced = {
+    replaced: dict[str, ColumnElement[Any]] = {
         "payload": wanted.payload,
         "due": wanted.due,
         "priority": wanted.priority,
         "asked_at": case((oldest, outbox.c.asked_at), else_=wanted.due),
-        "generation": outbox.c.generation + 1,
+        "generation": case((settled, 1), else_=outbox.c.generation + 1),
+        "lease_until": case((settled, null()), else_=outbox.c.lease_until),
+        "settled_at": null(),
     }
-    return statement.on_conflict_do_update(index_elements=["key"], set_=replaced, where=wanted.latest_wins)
+    afresh = {
+        "id": wanted.id,
+        "state": "pending",
+        "attempts": 0,
+        "unsure": false(),
+        "again": false(),
+        "owner": "",
+        "error": "",
+    }
+    revived = {name: case((settled, value), else_=outbox.c[name]) for name, value in afresh.items()}
+    return statement.on_conflict_do_update(index_elements=["key"], set_=replaced | revived, where=wanted.latest_wins)
 
 
 def settle(conn: Connection, delivery: Delivery, settled: Settled, now: datetime) -> bool:

@@ -54,6 +54,8 @@ class PostgresStore:
         self._engine = engine
         self._wake = Wake()
         self._listener: AsyncConnection | None = None
+        self._hearing = False
+        self._tuning = asyncio.Lock()
         self._closed = False
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
@@ -148,35 +150,37 @@ class PostgresStore:
 
     async def _listen(self) -> bool:
         """Whether commits of other replicas wake this one. Tried again each time somebody waits."""
-        if self._listener is not None:
-            return True
-        if self._closed:
-            return False
-        try:
-            self._listener = await self._listening()
-        except Exception as error:
-            if understood(error) is error:
-                raise
-            return False
+        async with self._tuning:
+            if self._hearing or self._closed:
+                return self._hearing
+            await self._hang_up()
+            try:
+                await self._begin_to_listen()
+            except Exception as error:
+                await self._hang_up()
+                if understood(error) is error:
+                    raise
+                return False
         self._wake.now()  # what was committed while nobody listened
         return True
 
-    async def _listening(self) -> AsyncConnection:
-        connection = await self._engine.connect()
-        try:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.add_listener(CHANNEL, lambda *_: self._wake.now())
-            driver.add_termination_listener(self._unheard)
-        except BaseException:
-            await connection.invalidate()
-            await connection.close()
-            raise
-        return connection
+    async def _begin_to_listen(self) -> None:
+        self._listener = await self._engine.connect()
+        await self._listener.execution_options(isolation_level="AUTOCOMMIT")
+        driver: Any = (await self._listener.get_raw_connection()).driver_connection
+        await driver.add_listener(CHANNEL, lambda *_: self._wake.now())
+        driver.add_termination_listener(self._cut_off)
+        self._hearing = True
 
-    def _unheard(self, _: Any) -> None:
-        self._listener = None
+    def _cut_off(self, _: Any) -> None:
+        self._hearing = False
         self._wake.now()
+
+    async def _hang_up(self) -> None:
+        if self._listener is not None:
+            listener, self._listener, self._hearing = self._listener, None, False
+            await listener.invalidate()
+            await listener.close()
 
     async def check(self) -> None:
         try:
@@ -189,10 +193,8 @@ class PostgresStore:
         if self._closed:
             return
         self._closed = True
-        if self._listener is not None:
-            listener, self._listener = self._listener, None
-            await listener.invalidate()
-            await listener.close()
+        async with self._tuning:
+            await self._hang_up()
         await self._engine.dispose()
 
 

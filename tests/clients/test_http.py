@@ -131,7 +131,7 @@ async def test_a_redirect_to_another_host_is_not_followed(http: Http) -> None:
         return web.Response()
 
     async with answering(elsewhere) as other, answering(always(302, Location=f"{other}/steal")) as url:
-        with pytest.raises(BadInput, match="redirects to .*: that is not followed"):
+        with pytest.raises(BadInput, match=r"redirects to .*: that is not followed"):
             await http.request("GET", url, headers={"Authorization": "Bearer abc"})
     assert seen == []
 

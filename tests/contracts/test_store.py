@@ -16,9 +16,11 @@ from bot.domain.context import Context, Finding
 from bot.domain.effects import Effect
 from bot.domain.escalation import Level, Policy
 from bot.domain.incident import Change, Incident, State, entered
+from bot.domain.lifecycle import Opening
 from bot.domain.people import Actor
 from bot.domain.plan import Diff, Plan
 from bot.domain.ports import Store, Tx
+from bot.domain.routing import Route
 from bot.domain.run import Approver, Run
 from bot.domain.runbook import Runbook
 from bot.domain.timeline import first_broken
@@ -55,13 +57,7 @@ def seen(one: Alert, incident_id: int | None = None, at: datetime = NOW) -> Aler
 def opening(number: int, group_key: str = 'root{service="checkout"}', now: datetime = NOW) -> Change:
     policy = Policy(key="shop", levels=(Level(targets=("person:ada",)),), repeat=1)
     return lifecycle.opened(
-        number,
-        [alert()],
-        group_key=group_key,
-        labels={"service": "checkout"},
-        severity="critical",
-        policies=[policy],
-        now=now,
+        number, [alert()], Opening(group_key, {"service": "checkout"}, "critical", (policy,), Route()), now
     )
 
 
@@ -365,7 +361,7 @@ def waiting_run() -> Run:
     plan = Plan(
         target="Deployment shop/checkout", diffs=(Diff(what="replicas", before="3", after="6"),), want={"generation": 4}
     )
-    begun = runs.begun(1, 7, runbook(), {"replicas": 6}, ADA, NOW)
+    begun = runs.begun(1, opening(7).incident, runbook(), {"replicas": 6}, ADA, NOW)
     return runs.planned(begun, {"replicas": 6}, {"replicas": 3}, plan, NOW)
 
 

@@ -13,7 +13,9 @@ import pytest
 from bot.domain import lifecycle
 from bot.domain.alert import Alert, AlertState
 from bot.domain.effects import Effect, Priority
+from bot.domain.lifecycle import Opening
 from bot.domain.ports import Settled, Store, Tx
+from bot.domain.routing import Route
 from bot.domain.timeline import first_broken
 from bot.errors import TryLater
 from bot.store import open_store
@@ -101,9 +103,7 @@ async def _open_or_join(tx: Tx) -> int:
     found = await tx.incidents_of_groups(["group"])
     if "group" not in found:
         number = await tx.next_id("incident")
-        change = lifecycle.opened(
-            number, [ALERT], group_key="group", labels={}, severity="critical", policies=[], now=NOW
-        )
+        change = lifecycle.opened(number, [ALERT], Opening("group", {}, "critical", (), Route()), NOW)
     else:
         number = found["group"].id
         change = lifecycle.alerts_received(found["group"], (ALERT,), (), 0, "critical", NOW)
@@ -197,10 +197,7 @@ async def test_a_commit_on_one_replica_wakes_the_other(postgres: Replicas) -> No
 
 async def test_changes_that_need_each_other_s_rows_both_come_through(postgres: Replicas) -> None:
     """A deadlock: PostgreSQL ends one of the two, which is run again."""
-    changes = [
-        lifecycle.opened(n, [ALERT], group_key=f"group {n}", labels={}, severity="critical", policies=[], now=NOW)
-        for n in (1, 2)
-    ]
+    changes = [lifecycle.opened(n, [ALERT], Opening(f"group {n}", {}, "critical", (), Route()), NOW) for n in (1, 2)]
     await postgres[0].write(lambda tx: tx.save(*changes))
     both_have_one = asyncio.Barrier(2)
     runs = 0

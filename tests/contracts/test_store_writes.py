@@ -15,7 +15,9 @@ from sqlalchemy.exc import OperationalError
 from bot.domain import lifecycle
 from bot.domain.alert import Alert, AlertState
 from bot.domain.effects import Effect, Priority
+from bot.domain.lifecycle import Opening
 from bot.domain.ports import Store, Tx
+from bot.domain.routing import Route
 from bot.domain.timeline import first_broken
 from bot.errors import BadInput, TryLater
 from bot.store import open_store
@@ -84,7 +86,7 @@ async def test_a_failing_neighbour_is_undone_alone_and_told_alone(store: Store) 
 
 
 async def test_a_neighbour_that_breaks_a_rule_of_the_database_is_told_alone(store: Store) -> None:
-    change = lifecycle.opened(1, [ALERT], group_key="group", labels={}, severity="critical", policies=[], now=NOW)
+    change = lifecycle.opened(1, [ALERT], Opening("group", {}, "critical", (), Route()), NOW)
     await store.write(lambda tx: tx.save(change))
     outcomes = await asyncio.gather(
         store.write(lambda tx: note(tx, 1)),
@@ -160,9 +162,7 @@ async def _open_or_join(tx: Tx) -> int:
     if "group" not in found:
         number = await tx.next_id("incident")
         labels = {"service": "checkout"}
-        change = lifecycle.opened(
-            number, [ALERT], group_key="group", labels=labels, severity="critical", policies=[], now=NOW
-        )
+        change = lifecycle.opened(number, [ALERT], Opening("group", labels, "critical", (), Route()), NOW)
     else:
         number = found["group"].id
         change = lifecycle.alerts_received(found["group"], (ALERT,), (), 0, "critical", NOW)

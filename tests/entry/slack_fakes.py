@@ -97,7 +97,7 @@ class FakeFlows:
 
     async def start(self, incident_id: int, name: str, params: Mapping[str, str], actor: Actor) -> Run:
         await self._did("start", incident_id, name, dict(params), actor.id)
-        return begun(3, incident_id, runbook(), params, ADA, NOW)
+        return begun(3, incident(), runbook(), params, ADA, NOW)
 
     async def approve(self, run_id: int, step_id: str, digest: str, actor: Actor) -> str:
         return await self._did("approve", run_id, step_id, digest, actor.id)

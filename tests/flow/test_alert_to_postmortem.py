@@ -77,8 +77,8 @@ async def test_a_run_that_waits_for_a_click_ends_when_its_incident_resolves(hous
     run = await house.run()
     assert run.state is RunState.EXPIRED
     assert house.world == {"checkout": 1}
+    assert run.current.plan is not None
     with pytest.raises(BadInput, match="not waiting for this approval any more"):
-        assert run.current.plan is not None
         await house.runbooks.approve(1, "set", run.current.plan.digest, ADA)
 
 

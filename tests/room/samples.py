@@ -9,9 +9,10 @@ from typing import Any
 from bot.domain.alert import Alert, AlertState
 from bot.domain.escalation import Level, Policy
 from bot.domain.incident import Incident
-from bot.domain.lifecycle import opened
+from bot.domain.lifecycle import Opening, opened
 from bot.domain.people import Actor, Directory, Person
 from bot.domain.plan import Diff, Plan
+from bot.domain.routing import Route
 from bot.domain.run import Run, begun, planned
 from bot.domain.runbook import Runbook
 
@@ -59,13 +60,7 @@ def alert(**update: Any) -> Alert:
 def incident(**update: Any) -> Incident:
     """INC-7, critical, with a channel, nobody has it."""
     found = opened(
-        7,
-        [alert()],
-        group_key="root/service=checkout",
-        labels={"service": "checkout"},
-        severity="critical",
-        policies=[SHOP],
-        now=NOW,
+        7, [alert()], Opening("root/service=checkout", {"service": "checkout"}, "critical", (SHOP,), Route()), NOW
     ).incident
     return found.model_copy(update={"channel_id": "C0PR0000009", **update})
 
@@ -116,5 +111,5 @@ def plan(*diffs: Diff) -> Plan:
 def waiting_run(wanted: Plan | None = None, **update: Any) -> Run:
     """RUN-3 waits for the approval of its first step."""
     book = runbook(**update)
-    run = begun(3, 7, book, {}, ADA, NOW)
+    run = begun(3, incident(), book, {}, ADA, NOW)
     return planned(run, {}, {}, wanted or plan(), NOW + timedelta(seconds=5))

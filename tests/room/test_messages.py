@@ -322,7 +322,7 @@ def test_two_approvals_and_no_requester_are_said_with_who_has_approved() -> None
     ],
 )
 def test_a_run_that_does_not_wait_says_what_became_of_it_and_has_no_buttons(state: RunState, expected: str) -> None:
-    run = begun(3, 7, runbook(), {}, TOCSIN, NOW).model_copy(update={"state": state})
+    run = begun(3, incident(), runbook(), {}, TOCSIN, NOW).model_copy(update={"state": state})
     message = run_message(run.with_step(message="because of that"))
     assert expected in words(message)
     assert buttons(message) == {}

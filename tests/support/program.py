@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,11 +20,15 @@ from bot.config import Config, load
 from bot.domain.incident import Incident
 from bot.practice.server import Practice
 from bot.practice.story import demo_world
-from bot.practice.workspace.state import Channel, Message
+from bot.practice.workspace.site import WorkspaceSettings
+from bot.practice.workspace.state import BOT_USER, Channel, Message
 from tests.support.clock import HandClock
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "config"
 PAYLOADS = Path(__file__).parents[1] / "plugins" / "sources" / "alertmanager"
+
+
+PATIENCE = 5.0  # real seconds for what comes on its own: answers to clicks, connections
 
 
 class Program:
@@ -72,19 +78,56 @@ class Program:
 
     # ------------------------------------------------------------------------------------------- what is seen
 
+    def channels(self, name: str = "inc-") -> list[Channel]:
+        """All channels whose names begin so, in the order of their making."""
+        return [one for one in self.world.workspace.state.channels.values() if one.name.startswith(name)]
+
     def channel(self, name: str) -> Channel:
         """The channel whose name begins so."""
-        return next(one for one in self.world.workspace.state.channels.values() if one.name.startswith(name))
+        return self.channels(name)[0]
+
+    def direct(self, user: str) -> Channel:
+        """What the bot and this person have written to each other."""
+        return self.world.workspace.state.direct(user)
 
     def messages(self, name: str) -> list[Message]:
         return [one for one in self.channel(name).messages.values() if not one.subtype]
 
     def text(self, name: str) -> str:
         """Everything that can be read in a channel."""
-        return "\n".join(json.dumps(one.blocks, ensure_ascii=False) + one.text for one in self.messages(name))
+        return "\n".join(map(read, self.messages(name)))
 
-    def calls(self, method: str) -> list[Any]:
-        return [call for call in self.world.workspace.desk.calls if call.method == method]
+    def pages(self, user: str) -> list[str]:
+        """The pages that this person got by direct message."""
+        return [read(one) for one in self.direct(user).messages.values() if "paged" in read(one)]
+
+    def calls(self, *methods: str) -> list[dict[str, Any]]:
+        """The calls of Slack's Web API that were answered, all or of these methods, in order. Long arguments are cut."""
+        every = self.world.workspace.api.calls
+        return [one for one in every if one["fault"] in ("", "lost") and (not methods or one["method"] in methods)]
+
+    def keys(self) -> list[str]:
+        """The key of every message of the bot that has one, over all channels: twice the same is a message twice."""
+        found = []
+        for channel in self.world.workspace.state.channels.values():
+            for message in channel.messages.values():
+                if message.metadata:
+                    found.append(f"{channel.id} {message.metadata['event_payload']['key']}")
+        return found
+
+    def writes(self) -> list[str]:
+        """What was changed in the cluster, in order: `patch deployments checkout`. Attempts that it refused are not there."""
+        verbs = ("create", "update", "patch", "delete")
+        done = [one for one in self.world.cluster.audit if one.verb in verbs and one.code < 300 and not one.dry_run]
+        return [f"{one.verb} {one.resource} {one.name}" for one in done if "review" not in one.resource]
+
+    async def soon(self, holds: Callable[[], Any]) -> Any:
+        """Wait, in real time, for what comes on its own."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := holds()):
+            assert time.monotonic() < deadline, "it did not come"
+            await asyncio.sleep(0.005)
+        return found
 
     def button(self, action: str, channel: str = "inc-1") -> Message:
         """The newest message with this button."""
@@ -95,13 +138,81 @@ class Program:
                 return message
         raise AssertionError(f"no button {action} in #{channel}")
 
-    async def click(self, user: str, action: str, channel: str = "inc-1") -> None:
-        message = self.button(action, channel)
-        await self.world.workspace.acts.click(user, self.channel(channel).id, message.ts, action)
+    async def click(self, user: str, action: str, channel: str = "inc-1") -> str:
+        """Press the newest such button; what only this person is told in answer."""
+        return await self.press(user, self.channel(channel), self.button(action, channel), action)
+
+    async def press(self, user: str, channel: Channel, message: Message, action: str) -> str:
+        before = len(channel.ephemerals)
+        await self.world.workspace.acts.click(user, channel.id, message.ts, action)
+        answer = await self.soon(
+            lambda: [one for one in list(channel.ephemerals.values())[before:] if one.only_for == user]
+        )
         await self.settle()
+        return read(answer[-1])
+
+    async def command(self, user: str, text: str, channel: str = "general") -> str:
+        """Type `/incident text`; what is answered at once, or the modal that opens."""
+        outcome = await self.world.workspace.acts.command(user, self.channel(channel).id, "/incident", text)
+        await self.settle()
+        return json.dumps(outcome, ensure_ascii=False)
+
+    async def scrape(self, path: str) -> tuple[int, str]:
+        async with self.http.get(f"{self.url}{path}") as answer:
+            return answer.status, await answer.text()
 
     async def incident(self, number: int = 1) -> Incident:
         return (await self.tocsin.incidents.show(number)).incident
+
+
+def read(message: Message) -> str:
+    """Everything that can be read in a message."""
+    return json.dumps(message.blocks, ensure_ascii=False) + message.text
+
+
+class Witness:
+    """Remembers every version of everything that was ever shown in the workspace, updates and modals included."""
+
+    def __init__(self, world: Practice) -> None:
+        self.seen: list[Any] = []
+        self._state = world.workspace.state
+        self._state.subscribe(self._look)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(json.dumps(one, ensure_ascii=False) for one in self.seen)
+
+    def strings(self) -> list[tuple[str, str]]:
+        """(kind of text object, text) of everything shown: `mrkdwn` where Slack reads marks in it, `plain_text` where not."""
+        found: list[tuple[str, str]] = []
+        for one in self.seen:
+            _strings(one, "mrkdwn", found)
+        return found
+
+    def _look(self, change: dict[str, Any]) -> None:
+        channel = self._state.channels.get(str(change.get("channel")))
+        if change["type"] == "message" and channel is not None:
+            message = channel.messages.get(change["ts"]) or channel.ephemerals.get(change["ts"])
+            if message is not None and message.user == BOT_USER:
+                self.seen.append({"text": message.text, "blocks": message.blocks, "attachments": message.attachments})
+        elif change["type"] == "channel" and channel is not None:
+            self.seen.append({"plain": [channel.name, channel.topic, channel.purpose]})
+        elif change["type"] == "view":
+            self.seen += [{"view": view.body} for view in self._state.views.values()]
+
+
+def _strings(value: Any, kind: str, found: list[tuple[str, str]]) -> None:
+    if isinstance(value, dict):
+        inner = str(value.get("type")) if "text" in value and value.get("type") in ("mrkdwn", "plain_text") else kind
+        for name, part in value.items():
+            if name in ("value", "action_id", "type", "url", "private_metadata", "callback_id", "block_id"):
+                continue
+            _strings(part, inner if name == "text" else kind, found)
+    elif isinstance(value, list):
+        for part in value:
+            _strings(part, kind, found)
+    elif isinstance(value, str):
+        found.append((kind, value))
 
 
 def webhook(clock: HandClock, *, firing: bool = True, **labels: str) -> dict[str, Any]:
@@ -126,8 +237,9 @@ def webhook(clock: HandClock, *, firing: bool = True, **labels: str) -> dict[str
 
 @asynccontextmanager
 async def practice(clock: HandClock) -> AsyncIterator[Practice]:
-    """The practice world on this clock, with the demo's broken deployment."""
-    world = Practice(lambda: clock().timestamp(), run_cluster=False)
+    """The practice world on this clock, with the demo's broken deployment. Nothing limits the rate of calls: the gateway's clock is the real one."""
+    settings = WorkspaceSettings(rate_limits=False)
+    world = Practice(lambda: clock().timestamp(), settings=settings, run_cluster=False)
     demo_world(world.cluster)
     world.cluster.tick()
     await world.start()
@@ -159,6 +271,7 @@ async def program(
         if tocsin.socket_mode is not None:
             await tocsin.socket_mode.connected.wait()
         else:
+            world.workspace.delivery.settings.sign_now = time.time  # Bolt checks it against the real clock
             world.deliver_by_http(f"http://{listen}/slack/events")
         yield Program(world, tocsin, clock, f"http://{listen}", http)
 

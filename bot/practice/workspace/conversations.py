@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 
 from bot.practice.workspace import render
 from bot.practice.workspace.calls import Args, Json, SlackError, invalid
@@ -138,6 +139,15 @@ def cursor_page(keys: list[str], args: Args, *, default: int = 100) -> tuple[lis
 
 def list_all(desk: Desk, args: Args) -> Json:
     """conversations.list: what the app may see, one page."""
+    return _listed(desk, args, lambda channel: channel.kind == "channel" or BOT_USER in channel.members)
+
+
+def list_mine(desk: Desk, args: Args) -> Json:
+    """users.conversations: what the app is a member of, one page."""
+    return _listed(desk, args, lambda channel: BOT_USER in channel.members)
+
+
+def _listed(desk: Desk, args: Args, visible: Callable[[Channel], bool]) -> Json:
     kinds = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
     wanted = args.names("types") or ["public_channel"]
     if any(kind not in kinds for kind in wanted):
@@ -146,9 +156,7 @@ def list_all(desk: Desk, args: Args) -> Json:
     seen = [
         channel.id
         for channel in desk.state.channels.values()
-        if channel.kind in chosen
-        and (channel.kind == "channel" or BOT_USER in channel.members)
-        and not (args.flag("exclude_archived") and channel.archived)
+        if channel.kind in chosen and visible(channel) and not (args.flag("exclude_archived") and channel.archived)
     ]
     page, cursor = cursor_page(seen, args)
     channels = [render.channel_json(desk.state.channels[name]) for name in page]

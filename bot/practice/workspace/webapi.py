@@ -83,6 +83,7 @@ METHODS: dict[str, Method] = {
     "users.info": Method(people.user_info, 4, "users:read"),
     "users.list": Method(people.list_users, 2, "users:read"),
     "users.lookupByEmail": Method(people.lookup_by_email, 3, "users:read.email"),
+    "users.conversations": Method(conversations.list_mine, 3, "read"),
     "views.open": Method(views.open_view, 4),
     "views.push": Method(views.push_view, 4),
     "views.update": Method(views.update_view, 4),
@@ -164,7 +165,7 @@ class WebApi:
         if method.scope not in _BY_KIND:
             return [method.scope] if method.scope else []
         by_kind = _BY_KIND[method.scope]
-        if method.run is conversations.list_all:
+        if method.run in (conversations.list_all, conversations.list_mine):
             kinds = {"public_channel": "channel", "private_channel": "group", "im": "im"}
             return [by_kind[kinds[kind]] for kind in args.names("types") or ["public_channel"] if kind in kinds]
         if method.run is conversations.create:

@@ -1,0 +1,75 @@
+"""How run.py's figures are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def machine(found: dict[str, Any]) -> None:
+    print(f"{found['cores']} cores (shared with the load), Python {found['python']}, load {found['load']}, ", end="")
+    print(f"4 KiB made durable in {found['sync_ms']} ms")
+
+
+def storm_head(seconds: float) -> None:
+    print(
+        f"\nAlerts accepted (2xx after the commit), {seconds:g} s each; new alerts belong to 100 incidents, repeats to 1000 known alerts"
+    )
+    print(
+        f"{'database':9} {'per POST':>8} {'repeated':>8} {'alerts/s':>9} {'POST/s':>7} {'answer p50':>10} {'p99 ms':>7} ",
+        end="",
+    )
+    print(f"{'server CPU':>10} {'a CPU second':>12} {'db CPU':>7} {'load CPU':>8} {'lost':>5}")
+
+
+def storm(one: dict[str, Any]) -> None:
+    answer = one["answer"]
+    print(
+        f"{one['database']:9} {one['per_post']:8d} {one['repeated']:8.0%} {one['accepted_s']:9,} {one['deliveries_s']:7,} {_ms(answer['p50']):>10} "
+        f"{_ms(answer['p99']):>7} {one['server_cpu_s']:9.2f}s {one['accepted_per_cpu_s'] or 0:12,} {one['database_cpu_s']:6.2f}s "
+        f"{one['client_cpu_s']:7.2f}s {one['accepted'] - one['rows']:5d}",
+        flush=True,
+    )
+
+
+def latency_head(rate: float, new: float) -> None:
+    print(
+        f"\nFrom POST to Slack at {rate:g} alerts/s, 1 per POST, {new:.0%} of them a new incident, the rest repeats; Slack answers at once"
+    )
+    print(
+        f"{'database':9} {'incidents':>9} {'first call p50':>14} {'p99 ms':>7} {'page p50':>9} {'p99 ms':>7} {'card p50':>9} {'p99 ms':>7} ",
+        end="",
+    )
+    print(f"{'answer p50':>10} {'p99 ms':>7} {'server CPU':>10}")
+
+
+def latency(one: dict[str, Any]) -> None:
+    shown = [f"{one['database']:9} {one['incidents']:9d}"]
+    for name, width in (("first_call", 14), ("page", 9), ("card", 9), ("answer", 10)):
+        shown.append(f"{_ms(one[name]['p50']):>{width}} {_ms(one[name]['p99']):>7}")
+    print(" ".join(shown), f"{one['cpu_share']:9.0%}", flush=True)
+
+
+def memory(storms: list[dict[str, Any]]) -> None:
+    for one in storms:
+        if "settled" in one["memory"]:
+            print(
+                f"\nMemory of the server, MiB (RSS / PSS), {one['accepted']:,} alerts kept in {one['database']}: ",
+                end="",
+            )
+            print("; ".join(f"{name} {size['rss']:.0f} / {size['pss']:.0f}" for name, size in one["memory"].items()))
+
+
+def ratios(bare: list[dict[str, Any]], found: dict[str, Any]) -> None:
+    print("\nRelative to what else this machine does (SQLite, all new)")
+    for one in bare:
+        size = one["per_post"]
+        print(
+            f"  {size:3d} per POST: a bare aiohttp handler takes {one['accepted_s']:,}/s ({one['accepted_per_cpu_s']:,} a CPU second); "
+            f"Tocsin {found['to_bare_server'][size]:.2f} of it ({found['to_bare_server_by_cpu'][size]:.2f} by CPU)"
+        )
+    shares = ", ".join(f"{share:.2f} at {size} per POST" for size, share in found["to_raw_inserts"].items())
+    print(f"  raw SQLAlchemy inserts, grouped by 1000: {found['raw_inserts_s']:,} alerts/s; Tocsin {shares}")
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

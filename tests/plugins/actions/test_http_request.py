@@ -1,0 +1,138 @@
+"""http.request: reads look, writes are planned and sent once with a key."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import ValidationError
+
+from bot.clients.http import Http
+from bot.clients.kit import Kit
+from bot.domain.redaction import Redactor
+from bot.errors import BadInput, TryLater
+from bot.plugins.actions.http_request import Params, Plugin
+from tests.clients.served import answering
+
+
+class Flags:
+    """A server that remembers what it was sent and answers as told."""
+
+    def __init__(self) -> None:
+        self.seen: list[web.Request] = []
+        self.bodies: list[str] = []
+        self.status = 200
+        self.text = "flag is off, token=abc123"
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.seen.append(request)
+        self.bodies.append(await request.text())
+        return web.Response(status=self.status, text=self.text)
+
+
+@pytest.fixture
+def flags() -> Flags:
+    return Flags()
+
+
+@pytest.fixture
+async def url(flags: Flags) -> AsyncIterator[str]:
+    async with answering(flags.answer) as address:
+        yield f"{address}/flags/checkout"
+
+
+@pytest.fixture
+async def action() -> AsyncIterator[Plugin]:
+    async with Http(Redactor()) as http:
+        yield Plugin(Kit(None, None, http, Redactor()))
+
+
+async def test_a_write_is_planned_without_being_sent_and_then_sent_with_its_key(
+    action: Plugin, url: str, flags: Flags
+) -> None:
+    params = Params(method="POST", url=f"{url}?token=abc", body='{"on": false}', headers={"X-Token": "s3cr3t"})
+    state = await action.look(params)
+    plan = action.plan(state, params)
+    assert flags.seen == []
+    assert [str(diff) for diff in plan.diffs] == [f"request: not sent -> POST {url} (with a body of 13 bytes)"]
+    assert "s3cr3t" not in plan.model_dump_json()
+    result = await action.do(plan, params, "tocsin-run-1-flag")
+    assert result == {"status": 200, "answer": "flag is off, token=[redacted: token]"}
+    assert flags.seen[0].headers["Idempotency-Key"] == "tocsin-run-1-flag"
+    assert flags.seen[0].headers["X-Token"] == "s3cr3t"
+    assert flags.bodies == ['{"on": false}']
+    assert action.verify(await action.look(params), params) is None
+
+
+def test_an_approval_is_of_exactly_this_request(action: Plugin) -> None:
+    first = Params(method="POST", url="https://x/y", body="a", headers={"A": "1"})
+    for changed in ({"body": "b"}, {"headers": {"A": "2"}}, {"url": "https://x/z"}, {"method": "PUT"}):
+        other = first.model_copy(update=changed)
+        assert action.plan({"sent": False}, first).digest != action.plan({"sent": False}, other).digest
+
+
+async def test_a_read_is_sent_while_looking_and_plans_nothing(action: Plugin, url: str, flags: Flags) -> None:
+    params = Params(url=url, contains="off")
+    state = await action.look(params)
+    assert not action.plan(state, params)
+    assert action.verify(state, params) is None
+    assert "Idempotency-Key" not in flags.seen[0].headers
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ({}, 503, "answered 503: flag is off, token=[redacted: token]"),
+        ({"expect": 204}, 200, "answered 200"),
+        ({"contains": "is on"}, 200, "does not contain 'is on'"),
+        ({"expect": [200, 404]}, 404, None),
+    ],
+)
+async def test_a_read_verifies_by_status_and_content(
+    action: Plugin, url: str, flags: Flags, options: dict[str, Any], status: int, words: str | None
+) -> None:
+    flags.status = status
+    params = Params.model_validate({"url": url, **options})
+    said = action.verify(await action.look(params), params)
+    assert (said is None) if words is None else (words in (said or ""))
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "uncertain"),
+    [(500, TryLater, True), (429, TryLater, False), (400, BadInput, None), (302, BadInput, None)],
+)
+async def test_a_write_that_is_refused_says_how_sure_that_is(
+    action: Plugin, url: str, flags: Flags, status: int, error: type[Exception], uncertain: bool | None
+) -> None:
+    flags.status = status
+    params = Params(method="POST", url=url)
+    with pytest.raises(error) as raised:
+        await action.do(action.plan({"sent": False}, params), params, "key")
+    assert getattr(raised.value, "uncertain", None) is uncertain
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"method": "POST"}, False),
+        ({"method": "PATCH"}, False),
+        ({"method": "PUT"}, True),
+        ({"method": "DELETE"}, True),
+        ({"method": "POST", "repeatable": True}, True),
+        ({"method": "PUT", "repeatable": False}, False),
+    ],
+)
+def test_only_what_is_safe_to_repeat_is_repeated(action: Plugin, options: dict[str, Any], expected: bool) -> None:
+    assert action.repeatable(Params.model_validate({"url": "https://x/", **options})) is expected
+
+
+def test_policy_judges_the_host(action: Plugin) -> None:
+    assert action.target(Params(url="https://Flags.Example:8443/x")).host == "flags.example"
+
+
+@pytest.mark.parametrize("url", ["ftp://x/y", "x", "", "https://", "https://ada:pw@x/y", "file:///etc/passwd"])
+def test_an_address_that_is_none_or_carries_a_password_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Params(url=url)
