@@ -37,7 +37,10 @@ def set_up_logs(level: str, style: str) -> None:
     render = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # the usual one shows the values of variables
+        )
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 
@@ -32,23 +33,30 @@ class RouteEntry(Part):
     routes: tuple[RouteEntry, ...] = ()
 
 
-def built(entry: RouteEntry, parent: Route | None = None, path: str = "root") -> Route:
+def built(entry: RouteEntry) -> Route:
     """The domain's tree of a `checked` one."""
-    above = parent or Route()
-    matchers = tuple(matcher(text) for text in entry.match)
-    condition = ",".join(sorted(str(one) for one in matchers))
+    return _node(entry, Route(), "root", "root")
+
+
+def _node(entry: RouteEntry, above: Route, path: str, key: str) -> Route:
     here = Route(
         path=path,
-        key=f"{above.key}/{{{condition}}}" if parent else "root",
-        matchers=matchers,
+        key=key,
+        matchers=tuple(matcher(text) for text in entry.match),
         go_on=entry.go_on,
         policy=above.policy if entry.policy is None else entry.policy,
         group_by=above.group_by if entry.group_by is None else entry.group_by,
         reopen_within=above.reopen_within if entry.reopen_within is None else entry.reopen_within,
         private=above.private if entry.private is None else entry.private,
     )
-    children = tuple(built(child, here, f"{path}/{number}") for number, child in enumerate(entry.routes))
-    return here.model_copy(update={"routes": children})
+    children: list[Route] = []
+    taken: Counter[str] = Counter()
+    for number, child in enumerate(entry.routes):
+        condition = ",".join(sorted(str(matcher(text)) for text in child.match))
+        again = f"#{taken[condition] + 1}" if taken[condition] else ""
+        taken[condition] += 1
+        children.append(_node(child, here, f"{path}/{number}", f"{key}/{{{condition}}}{again}"))
+    return here.model_copy(update={"routes": tuple(children)})
 
 
 def policies_of(entry: RouteEntry) -> set[str]:

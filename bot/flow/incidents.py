@@ -151,7 +151,7 @@ class Incidents:
         wanted = severity.strip().lower()
         if wanted not in self._rules().severities:
             raise BadInput(
-                f"{severity!r} is not a severity{nearest(wanted, self._rules().severities)}. There are: {', '.join(self.severities)}."
+                f"{severity!r} is not a severity{nearest(wanted, self._rules().severities) or '.'} There are: {', '.join(self.severities)}."
             )
         return wanted
 

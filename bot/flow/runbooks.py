@@ -56,7 +56,7 @@ class Runbooks:
         if runbook is None:
             names = self._rules().runbooks
             raise BadInput(
-                f"There is no runbook called {name!r}{nearest(name, names)}. There are: {', '.join(sorted(names)) or 'none'}."
+                f"There is no runbook called {name!r}{nearest(name, names) or '.'} There are: {', '.join(sorted(names)) or 'none'}."
             )
         incident = await self._store.read(lambda tx: known(tx, incident_id))
         values = parameters(runbook, params, await self._labels(incident))
@@ -208,7 +208,7 @@ def parameters(runbook: Runbook, given: Mapping[str, str], labels: Mapping[str, 
     if unknown:
         valid = ", ".join(runbook.params) or "none"
         raise BadInput(
-            f"{runbook.name} has no parameter {unknown[0]!r}{nearest(unknown[0], runbook.params)}. It has: {valid}."
+            f"{runbook.name} has no parameter {unknown[0]!r}{nearest(unknown[0], runbook.params) or '.'} It has: {valid}."
         )
     values: dict[str, Any] = {}
     for name, spec in runbook.params.items():

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.domain.effects import Effect
+from bot.domain.effects import Effect, Priority
 from bot.domain.ports import Clock, Delivery, LostLease, Settled, Store, Tx
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.flow.delivery import Handler, Record
@@ -23,6 +23,7 @@ LEASE = timedelta(seconds=10)
 SLOTS = 32
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 60.0
+LONGEST_RETRY_OF_A_PAGE = 5.0  # when Slack is back, a page must not sit out a long pause
 OLDEST = timedelta(hours=24)
 BUG_ATTEMPTS = 20
 
@@ -30,11 +31,11 @@ OnDead = Callable[[Tx, Effect, str, datetime], Awaitable[None]]
 Observe = Callable[[str, str], None]
 
 
-def backoff(attempts: int, asked: float | None, spread: float) -> float:
+def backoff(attempts: int, asked: float | None, spread: float, longest: float = LONGEST_RETRY) -> float:
     """Seconds until the next attempt: what the other side asked for, else exponential with full jitter (`spread` in 0..1)."""
     if asked is not None:
         return asked
-    return max(0.05, spread * min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(attempts - 1, 12)))
+    return max(0.05, spread * min(longest, FIRST_RETRY * 2.0 ** min(attempts - 1, 12)))
 
 
 class Worker:
@@ -213,7 +214,9 @@ class Worker:
         too_old = now - delivery.asked_at > OLDEST
         if too_old or (not known and delivery.attempts >= BUG_ATTEMPTS):
             return Settled("dead", error=f"{error} (after {delivery.attempts} attempts)")
-        delay = backoff(delivery.attempts, error.delay if isinstance(error, TryLater) else None, self._spread())
+        asked = error.delay if isinstance(error, TryLater) else None
+        longest = LONGEST_RETRY_OF_A_PAGE if delivery.effect.priority is Priority.PAGE else LONGEST_RETRY
+        delay = backoff(delivery.attempts, asked, self._spread(), longest)
         unsure = error.uncertain if isinstance(error, TryLater) else True
         if known:
             self._log.info("later", error=str(error), seconds=round(delay, 2), attempts=delivery.attempts)

@@ -100,7 +100,7 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[SqlTx]:
-        """One view for all of its queries. A connection that had died in the pool is found out before the work begins."""
+        """One view for all of its queries. It is not run again: after a restart of the database, the first read says `TryLater`."""
         self._must_be_open()
         try:
             async with self._engine.connect() as connection:

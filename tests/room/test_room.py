@@ -61,7 +61,7 @@ async def house() -> AsyncIterator[House]:
     async with listening(WorkspaceSettings(rate_limits=False)) as site:
         gateway = SlackGateway("xoxb-practice", base_url=f"{site.url}/api/", pace=1000)
         try:
-            yield House(site, gateway, SlackRoom(gateway, DIRECTORY, "incidents", "https://tocsin.example"))
+            yield House(site, gateway, SlackRoom(gateway, DIRECTORY, "incidents"))
         finally:
             await gateway.close()
 

@@ -36,7 +36,7 @@ async def test_an_alert_becomes_a_channel_a_fix_and_a_post_mortem(tmp_path: Path
         await it.wait(5)
         incident = await it.incident()
         assert incident.state is State.RESOLVED
-        written = it.read(incident.postmortem_path)
+        written = Path(incident.postmortem_path).read_text(encoding="utf-8")
         assert "checkout:1.4.2" in written
         assert "Bob Kahn" in written
         assert "hunter2" not in written

@@ -49,7 +49,7 @@ async def test_a_whole_incident_by_commands_alone(it: Program) -> None:
     await it.wait(5)
     incident = await it.incident()
     assert incident.state is State.RESOLVED
-    written = Path(incident.postmortem_path).read_text(encoding="utf-8")
+    written = it.read(incident.postmortem_path)
     assert "the cache was cold" in written
     assert "the cache is warm" in written
 
@@ -93,6 +93,6 @@ async def test_an_incident_opened_by_hand_has_a_channel_with_its_opener(it: Prog
 async def test_what_is_wrong_says_what_to_type_instead_and_changes_nothing(it: Program, text: str, words: str) -> None:
     before = (await it.tocsin.incidents.show(1)).timeline
     answer = await it.command("U0BOB", text)
-    assert words in answer.replace("`did", "did").replace("mean `", "mean "), answer
+    assert words in answer.replace('\\"', ""), answer
     assert "Traceback" not in answer
     assert (await it.tocsin.incidents.show(1)).timeline == before

@@ -21,7 +21,7 @@ async def test_everything_that_waited_is_delivered_afterwards_in_order_and_once(
         assert (await it.alert())["outcome"] == "opened"
         await it.settle()
         for minute in range(5):
-            told = await it.alert(service=f"search{minute}", severity="warning")
+            told = await it.alert(service=f"{minute}-search", severity="warning")
             assert told["outcome"] == "opened"
             await it.wait(60, step=10)
         assert it.calls() == [], "nothing got through"

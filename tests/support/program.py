@@ -95,11 +95,11 @@ class Program:
 
     def text(self, name: str) -> str:
         """Everything that can be read in a channel."""
-        return "\n".join(map(read, self.messages(name)))
+        return "\n".join(map(words, self.messages(name)))
 
     def pages(self, user: str) -> list[str]:
         """The pages that this person got by direct message."""
-        return [read(one) for one in self.direct(user).messages.values() if "paged" in read(one)]
+        return [words(one) for one in self.direct(user).messages.values() if "paged" in words(one)]
 
     def calls(self, *methods: str) -> list[dict[str, Any]]:
         """The calls of Slack's Web API that were answered, all or of these methods, in order. Long arguments are cut."""
@@ -149,7 +149,7 @@ class Program:
             lambda: [one for one in list(channel.ephemerals.values())[before:] if one.only_for == user]
         )
         await self.settle()
-        return read(answer[-1])
+        return words(answer[-1])
 
     async def command(self, user: str, text: str, channel: str = "general") -> str:
         """Type `/incident text`; what is answered at once, or the modal that opens."""
@@ -161,11 +161,14 @@ class Program:
         async with self.http.get(f"{self.url}{path}") as answer:
             return answer.status, await answer.text()
 
+    def read(self, path: str | Path) -> str:
+        return Path(path).read_text(encoding="utf-8")
+
     async def incident(self, number: int = 1) -> Incident:
         return (await self.tocsin.incidents.show(number)).incident
 
 
-def read(message: Message) -> str:
+def words(message: Message) -> str:
     """Everything that can be read in a message."""
     return json.dumps(message.blocks, ensure_ascii=False) + message.text
 

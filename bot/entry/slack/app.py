@@ -85,7 +85,7 @@ def http_routes(app: AsyncApp, signing_secret: str) -> list[web.RouteDef]:
     async def receive(request: web.Request) -> web.Response:
         try:
             asked = await to_bolt_request(request)
-        except (UnicodeDecodeError, LookupError):  # no text, or in an encoding that does not exist: not from Slack
+        except (ValueError, LookupError):  # no text, no JSON, or in an encoding that does not exist: not from Slack
             return web.Response(status=400, text="not a request from Slack")
         return await to_aiohttp_response(await app.async_dispatch(asked))
 
