@@ -180,7 +180,16 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         bolt, socket_mode = _slack(config, gateway, flows)
         site = web.Application(middlewares=[problems.middleware], client_max_size=config.server.max_body_bytes)
         site.add_routes(_webhooks(config, intake, metrics, redact, once, clock).routes())
-        site.add_routes(Operation({"database": store.check}, lambda: store.backlog(clock()), metrics, clock).routes())
+        scraper = Bearer([config.metrics.bearer.reveal()]) if config.metrics.bearer else None
+        operation = Operation(
+            {"database": store.check},
+            lambda: store.backlog(clock()),
+            metrics,
+            clock,
+            shown=config.metrics.enabled,
+            scraper=scraper,
+        )
+        site.add_routes(operation.routes())
         site.add_routes(bolt)
         yield Tocsin(
             config, current, store, kit, gateway, room, actions, intake, incidents, runbooks, advance, review,
@@ -241,7 +250,11 @@ async def _tidying(tocsin: Tocsin) -> None:
 
 async def _kit(config: Config, redact: Redactor, stack: AsyncExitStack) -> Kit:
     """The connections that plugins use; what is not configured is None."""
-    http = await stack.enter_async_context(Http(redact))
+    credentials = {
+        host.lower(): {name: secret.reveal() for name, secret in shown.headers.items()}
+        for host, shown in config.http.items()
+    }
+    http = await stack.enter_async_context(Http(redact, credentials=credentials))
     k8s = None
     if config.kubernetes is not None:
         k8s = await Kubernetes.connect(

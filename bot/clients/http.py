@@ -49,10 +49,21 @@ class Reply:
 
 
 class Http:
-    """`async with Http(redact) as http:` or start() and close(). `answer_within` is in seconds, for the whole exchange."""
+    """`async with Http(redact) as http:` or start() and close(). `answer_within` is in seconds, for the whole exchange.
 
-    def __init__(self, redact: Redact, *, answer_within: float = 10.0, most_bytes: int = MOST_BYTES) -> None:
+    `credentials`: headers by `host` or `host:port`, added to what goes there and nowhere else, so that no runbook ever holds a secret.
+    """
+
+    def __init__(
+        self,
+        redact: Redact,
+        *,
+        answer_within: float = 10.0,
+        most_bytes: int = MOST_BYTES,
+        credentials: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._redact = redact
+        self._credentials = credentials or {}
         self._answer_within = answer_within
         self._most_bytes = most_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -119,6 +130,16 @@ class Http:
             return TryLater(words, seconds(reply.headers.get("retry-after", "")), uncertain=uncertain)
         return BadInput(words)
 
+    def _own(self, url: str) -> Mapping[str, str]:
+        """The headers that the configuration has for this address. A port that is not the usual one has to be named."""
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port
+        except ValueError:  # no address at all: the request itself says so
+            return {}
+        usual = port in (None, 443 if parts.scheme == "https" else 80)
+        return self._credentials.get(host if usual else f"{host}:{port}", {})
+
     async def _once(
         self,
         method: str,
@@ -134,7 +155,7 @@ class Http:
         limits = aiohttp.ClientTimeout(total=total, sock_connect=min(CONNECT_WITHIN, total))
         try:
             async with self._session.request(
-                method, url, headers=headers, data=body, timeout=limits, allow_redirects=False
+                method, url, headers={**headers, **self._own(url)}, data=body, timeout=limits, allow_redirects=False
             ) as response:
                 content = await _bounded(response, url, most_bytes)
                 sent = {name.lower(): value for name, value in response.headers.items()}

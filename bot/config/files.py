@@ -15,7 +15,7 @@ from bot.config.policy import Service
 from bot.config.problems import Problem, quoted, unknown
 from bot.config.routes import RouteEntry
 from bot.config.secrets import SecretRef
-from bot.config.server import Database, Kubernetes, Log, Metrics, Part, Postmortem, Prometheus, Server, Slack
+from bot.config.server import Database, HttpHost, Kubernetes, Log, Metrics, Part, Postmortem, Prometheus, Server, Slack
 from bot.config.sources import SourceConfig
 from bot.domain.escalation import Policy as EscalationPolicy
 from bot.domain.people import Directory
@@ -63,6 +63,9 @@ class TocsinFile(Part):
     postmortem: Postmortem = Postmortem()
     runbooks: tuple[Path, ...] | None = Field(
         default=None, description="folders, relative to the configuration's; runbooks when not set"
+    )
+    http: Mapping[str, HttpHost] = Field(
+        default_factory=dict, description="hosts that runbooks send requests to, with what lets them in"
     )
     metrics: Metrics = Metrics()
     log: Log = Log()
@@ -126,6 +129,7 @@ class Config:
     prometheus: Prometheus | None
     postmortem: Postmortem
     redact_extra: Mapping[str, str]
+    http: Mapping[str, HttpHost]
     log: Log
     metrics: Metrics
     secrets: tuple[SecretRef, ...]

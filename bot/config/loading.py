@@ -127,6 +127,7 @@ class _Loading:
             prometheus=tocsin.prometheus,
             postmortem=tocsin.postmortem,
             redact_extra=dict(policy_file.redact.extra),
+            http=tocsin.http,
             log=tocsin.log,
             metrics=tocsin.metrics,
             secrets=tuple(dict.fromkeys(self.secrets.found)),

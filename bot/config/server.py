@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -194,6 +195,12 @@ class Postmortem(Part):
 class Log(Part):
     level: LOG_LEVELS = "info"
     format: Literal["json", "console"] = "json"
+
+
+class HttpHost(Part):
+    """What Tocsin shows to one host that runbooks send requests to: headers, by reference."""
+
+    headers: Mapping[str, SecretRef] = Field(default_factory=dict, description="like Authorization: env:DEPLOY_TOKEN")
 
 
 class Metrics(Part):

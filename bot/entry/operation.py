@@ -1,6 +1,6 @@
 """For whoever runs Tocsin: `/healthz` (the process answers), `/readyz` (what it needs answers), `/metrics` (for Prometheus).
 
-They tell no secrets and ask for no token.
+They tell no secrets. Only the metrics can be put behind a token.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 
 from bot.domain.ports import Backlog, Clock
+from bot.entry.auth import Auth
 from bot.entry.metrics import Metrics
 from bot.errors import TryLater
 
@@ -24,19 +25,24 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The routes and what they ask. Every question has to be answered within `seconds`."""
+    """The routes and what they ask. Every question has to be answered within `seconds`.
+
+    `shown`: whether there are metrics to scrape; `scraper`: who may (None: whoever reaches the port).
+    """
 
     checks: Mapping[str, Check]
     backlog: Callable[[], Awaitable[Sequence[Backlog]]]
     metrics: Metrics
     clock: Clock
     seconds: float = 2.0
+    shown: bool = True
+    scraper: Auth | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/healthz", self._healthz),
             web.get("/readyz", self._readyz),
-            web.get("/metrics", self._metrics),
+            *([web.get("/metrics", self._metrics)] if self.shown else []),
         ]
 
     async def _healthz(self, request: web.Request) -> web.Response:
@@ -67,6 +73,8 @@ class Operation:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """The outbox is read at every scrape; what was counted is shown even when it cannot be read."""
+        if self.scraper is not None:
+            self.scraper.admit(request.headers, self.clock())
         try:
             async with asyncio.timeout(self.seconds):
                 backlog: Sequence[Backlog] | None = await self.backlog()

@@ -222,7 +222,7 @@ class Advance:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise BadInput(f"step {run.spec.id}: {where}: {first['msg']} (found {first.get('input')!r})") from error
+            raise BadInput(f"step {run.spec.id}: {where}: {first['msg']}") from error
         try:
             async with asyncio.timeout(run.spec.timeout.total_seconds()):
                 state = await action.look(params)

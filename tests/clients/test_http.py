@@ -173,3 +173,14 @@ def test_what_is_shown_of_an_address_holds_no_secret() -> None:
 )
 def test_retry_after_is_read_within_bounds(header: str, wait: float | None) -> None:
     assert seconds(header) == wait
+
+
+async def test_credentials_go_to_their_host_and_port_and_nowhere_else() -> None:
+    async def shown(request: web.Request) -> web.Response:
+        return web.Response(text=request.headers.get("Authorization", "nothing"))
+
+    async with answering(shown) as ours, answering(shown) as theirs:
+        credentials = {ours.removeprefix("http://"): {"Authorization": "Bearer secret"}}
+        async with Http(Redactor(), credentials=credentials) as http:
+            assert (await http.ask("GET", f"{ours}/x")).text == "Bearer secret"
+            assert (await http.ask("GET", f"{theirs}/x")).text == "nothing"

@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -193,11 +194,12 @@ async def looked(store: Store, now: datetime) -> dict[str, Any]:
 def _child(connection: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    last_words = connection.dup()
     try:
         uvloop.run(live(connection))
-    except BaseException as error:
-        print(f"a child failed: {error!r}", file=sys.stderr, flush=True)
-        structlog.get_logger("child").exception("failed")
+    except BaseException:
+        last_words.setblocking(True)
+        last_words.sendall(json.dumps({"failed": traceback.format_exc()}).encode() + b"\n")
     finally:
         os._exit(1)
 
@@ -283,7 +285,9 @@ class Child:
         if not line:
             await self.end()
             raise Died
-        return dict(json.loads(line))
+        answer = dict(json.loads(line))
+        assert "failed" not in answer, f"the program failed:\n{answer['failed']}"
+        return answer
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ it is planned, approved, and sent with an `Idempotency-Key` header that is the s
 any status other than `expect` is a failure. *Verify*: of a read, status and `contains`; of a write nothing (add a step that reads). *Undo*: none.
 *Risk*: whatever the other side does. Policy names the hosts; a redirect to another host is not followed. After a timeout it is unknown whether a
 write took effect: it is sent again only if `repeatable` (the default for PUT and DELETE) says that this is safe. *Permissions*: the host in the
-policy file; put tokens into `headers` by reference (`env:NAME`), never in the runbook.
+policy file; tokens stand under `http:` in tocsin.yaml, by host and by reference, never in the runbook.
 """
 
 from __future__ import annotations

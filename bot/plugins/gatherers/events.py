@@ -29,7 +29,9 @@ KINDS = ("Deployment", "ReplicaSet", "Pod")
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deadline: float = Field(default=10.0, gt=0, le=60, description="seconds it may take")
+    deadline: timedelta = Field(
+        default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(minutes=1), description="how long it may take"
+    )
     lookback: timedelta = Field(default=timedelta(hours=1), description="how long before the alert an event matters")
     most: int = Field(default=8, ge=1, le=30, description="how many different events to show")
 
@@ -40,7 +42,7 @@ class Plugin:
     def __init__(self, kit: Kit, params: Params) -> None:
         self._kit = kit
         self._params = params
-        self.deadline = params.deadline
+        self.deadline = params.deadline.total_seconds()
 
     async def gather(self, incident: Incident, alerts: Sequence[AlertState], now: datetime) -> list[Finding]:
         cluster = self._kit.cluster

@@ -7,7 +7,7 @@ get and list pods, get pods/log.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,7 +26,9 @@ LONGEST_LINE = 300
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deadline: float = Field(default=15.0, gt=0, le=60, description="seconds it may take")
+    deadline: timedelta = Field(
+        default=timedelta(seconds=15), gt=timedelta(0), le=timedelta(minutes=1), description="how long it may take"
+    )
     lines: int = Field(default=20, ge=1, le=200, description="how many lines of each log to show")
     most_bytes: int = Field(default=32_000, ge=1000, le=500_000, description="how much of each log to look at")
 
@@ -37,7 +39,7 @@ class Plugin:
     def __init__(self, kit: Kit, params: Params) -> None:
         self._kit = kit
         self._params = params
-        self.deadline = params.deadline
+        self.deadline = params.deadline.total_seconds()
 
     async def gather(self, incident: Incident, alerts: Sequence[AlertState], now: datetime) -> list[Finding]:
         cluster = self._kit.cluster

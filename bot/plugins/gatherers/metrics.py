@@ -37,7 +37,9 @@ LONGEST_LINE = 300
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deadline: float = Field(default=15.0, gt=0, le=60, description="seconds it may take")
+    deadline: timedelta = Field(
+        default=timedelta(seconds=15), gt=timedelta(0), le=timedelta(minutes=1), description="how long it may take"
+    )
     window: timedelta = Field(default=timedelta(hours=1), description="how much of the past to show")
     most: int = Field(default=5, ge=1, le=5, description="how many series to show")
     picture: bool = Field(default=True, description="whether to draw them")
@@ -68,7 +70,7 @@ class Plugin:
         self._kit = kit
         self._params = params
         self._drawing = asyncio.Lock()  # matplotlib's fonts are not safe in several threads
-        self.deadline = params.deadline
+        self.deadline = params.deadline.total_seconds()
 
     async def gather(self, incident: Incident, alerts: Sequence[AlertState], now: datetime) -> list[Finding]:
         alert = next((state.alert for state in alerts if expression_of(state.alert)), None)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +25,9 @@ LONGEST_LINE = 300
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deadline: float = Field(default=10.0, gt=0, le=60, description="seconds it may take")
+    deadline: timedelta = Field(
+        default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(minutes=1), description="how long it may take"
+    )
     most: int = Field(default=5, ge=1, le=20, description="how many pods to show")
 
 
@@ -35,7 +37,7 @@ class Plugin:
     def __init__(self, kit: Kit, params: Params) -> None:
         self._kit = kit
         self._params = params
-        self.deadline = params.deadline
+        self.deadline = params.deadline.total_seconds()
 
     async def gather(self, incident: Incident, alerts: Sequence[AlertState], now: datetime) -> list[Finding]:
         cluster = self._kit.cluster

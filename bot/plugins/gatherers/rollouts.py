@@ -25,7 +25,9 @@ from bot.domain.incident import Incident
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deadline: float = Field(default=10.0, gt=0, le=60, description="seconds it may take")
+    deadline: timedelta = Field(
+        default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(minutes=1), description="how long it may take"
+    )
     lookback: timedelta = Field(default=timedelta(hours=6), description="how long before the alert a rollout matters")
     most: int = Field(default=5, ge=1, le=20, description="how many rollouts to show")
 
@@ -36,7 +38,7 @@ class Plugin:
     def __init__(self, kit: Kit, params: Params) -> None:
         self._kit = kit
         self._params = params
-        self.deadline = params.deadline
+        self.deadline = params.deadline.total_seconds()
 
     async def gather(self, incident: Incident, alerts: Sequence[AlertState], now: datetime) -> list[Finding]:
         cluster = self._kit.cluster
