@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from bot.domain.redaction_patterns import MARK, NO_VALUE, OPTIONAL, PATTERNS, WORDS, Pattern, kind_of
 
 LONGEST = 1_000_000
+# What is remembered as free of secrets: values of labels and annotations repeat from alert to alert. Nothing that has a secret in it is kept.
+MOST_REMEMBERED, LONGEST_REMEMBERED = 10_000, 300
 
 _SECRET_NAME = re.compile(rf"(?:{WORDS}|authorization|cookie)\Z", re.I)
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -20,9 +22,19 @@ class Redactor:
         self._patterns = PATTERNS + tuple(OPTIONAL[name] for name in optional)
         self._extra = tuple(Pattern(kind, (), re.compile(regex)) for kind, regex in (extra or {}).items())
         self._gates = _gates(pair for pattern in self._patterns for pair in pattern.hints)
+        self._harmless: set[str] = set()
+        self._harmless_names: set[str] = set()
 
     def __call__(self, text: str) -> str:
         """The text with every secret replaced by a mark that names its kind. What is longer than LONGEST is cut there."""
+        if text in self._harmless:
+            return text
+        clean = self._cleaned(text)
+        if clean == text:
+            _remember(self._harmless, text)
+        return clean
+
+    def _cleaned(self, text: str) -> str:
         if len(text) > LONGEST:
             text = f"{text[:LONGEST]}… [{len(text) - LONGEST:,} more characters left out]"
         low = text.lower()
@@ -39,13 +51,16 @@ class Redactor:
 
         The label `secret` with a Kubernetes name for a value is the name of a Secret (kube-state-metrics), which is none.
         """
-        if not self._extra and not self._hinted("\n=:".join([*labels, *labels.values()]).lower()):
-            return dict(labels)
         return {name: self._label(name, value) for name, value in labels.items()}
 
     def _label(self, name: str, value: str) -> str:
-        clean = self(value)
-        if clean != value or not _SECRET_NAME.search(name):
+        if name in self._harmless_names:
+            return value if value in self._harmless else self(value)
+        if not _SECRET_NAME.search(name):
+            _remember(self._harmless_names, name)
+            return self(value)
+        clean = self._cleaned(value)  # not remembered: it may be the secret itself
+        if clean != value:
             return clean
         harmless = not value or NO_VALUE.match(value) or (name == "secret" and _KUBERNETES_NAME.fullmatch(value))
         return value if harmless else MARK.format(kind_of(name.lower()))
@@ -58,6 +73,14 @@ class Redactor:
                     if hint in low:
                         return True
         return False
+
+
+def _remember(known: set[str], text: str) -> None:
+    if len(text) > LONGEST_REMEMBERED:
+        return
+    if len(known) >= MOST_REMEMBERED:
+        known.clear()
+    known.add(text)
 
 
 def _gates(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -81,34 +81,40 @@ class Seat:
 
 
 class WriterTransaction:
-    """The group's transaction on the writer's seat. Marks are savepoints; a hop carries as much as it can."""
+    """The group's transaction on the writer's seat. Marks are savepoints. What needs no answer goes along with the next hop: a hop to the
+    thread and back costs as much as a small query."""
 
     def __init__(self, seat: Seat) -> None:
         self._seat = seat
+        self._mark_wanted = False
         self._marked = False
 
     def tx(self) -> SqlTx:
-        return SqlTx(self._seat.hop, writable=True)
+        return SqlTx(self._hop, writable=True, alone=True)
+
+    async def _hop(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._seat.hop(self._ready, fn, *args, **kwargs)
+
+    def _ready(
+        self, conn: Connection, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if self._mark_wanted:
+            if self._marked:
+                conn.exec_driver_sql("RELEASE work")
+            conn.exec_driver_sql("SAVEPOINT work")
+            self._mark_wanted, self._marked = False, True
+        return fn(conn, *args, **kwargs)
 
     async def begin(self) -> None:
-        self._marked = False
+        self._mark_wanted = self._marked = False
         await self._seat.hop(lambda conn: conn.begin())
 
     async def mark(self) -> None:
-        await self._seat.hop(self._mark)
-
-    def _mark(self, conn: Connection) -> None:
-        self._release(conn)
-        conn.exec_driver_sql("SAVEPOINT work")
-        self._marked = True
-
-    def _release(self, conn: Connection) -> None:
-        if self._marked:
-            conn.exec_driver_sql("RELEASE work")
-            self._marked = False
+        self._mark_wanted = True
 
     async def undo(self) -> None:
-        await self._seat.hop(lambda conn: conn.exec_driver_sql("ROLLBACK TO work"))
+        if not self._mark_wanted:
+            await self._seat.hop(lambda conn: conn.exec_driver_sql("ROLLBACK TO work"))
 
     async def commit(self) -> None:
         await self._seat.hop(lambda conn: conn.commit())
@@ -143,9 +149,8 @@ class SqliteStore:
         if self._closed:
             raise TryLater("database: the store is closed")
         seat = await self._readers.get()
-        tx = SqlTx(seat.hop, writable=False)
+        tx = SqlTx(seat.hop, writable=False, alone=True)  # its first query begins the transaction
         try:
-            await seat.hop(lambda conn: conn.begin())
             yield tx
         except Exception as error:
             known = understood(error)

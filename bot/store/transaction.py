@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -30,11 +30,15 @@ class Hop(Protocol):
 
 
 class SqlTx:
-    """`woke`: the commit may have given the workers something to do; `asked`: those of other replicas, too."""
+    """`woke`: the commit may have given the workers something to do; `asked`: those of other replicas, too.
 
-    def __init__(self, hop: Hop, *, writable: bool) -> None:
+    `alone`: no other transaction writes at the same time, so that there is nothing to wait for.
+    """
+
+    def __init__(self, hop: Hop, *, writable: bool, alone: bool = False) -> None:
         self._hop = hop
         self._writable = writable
+        self._alone = alone
         self._over = False
         self._absent: set[str] = set()
         self.woke = False
@@ -55,7 +59,7 @@ class SqlTx:
         return await self.look(fn, *args, **kwargs)
 
     async def lock(self, name: str) -> None:
-        if self._writable:
+        if self._writable and not self._alone:
             await self.look(locks.hold, f"name:{name}")
 
     async def next_id(self, counter: str) -> int:
@@ -83,7 +87,7 @@ class SqlTx:
         return (await self.incidents([incident_id])).get(incident_id)
 
     async def incidents(self, ids: Collection[int]) -> dict[int, Incident]:
-        return await self.look(incidents.incidents_by_id, ids, self._writable)
+        return await self.look(incidents.incidents_by_id, ids, self._writable) if ids else {}
 
     async def incidents_of_groups(self, group_keys: Collection[str]) -> dict[str, Incident]:
         return await self.look(incidents.incidents_of_groups, group_keys, self._writable)
@@ -98,13 +102,17 @@ class SqlTx:
         return await self.look(incidents.resolved_before, at, limit)
 
     async def save(self, *changes: Change) -> None:
-        await self.change(incidents.save_changes, changes)
-        await self.ask(effect for change in changes for effect in change.effects)
+        if changes:
+            asked = tuple(effect for change in changes for effect in change.effects)
+            self._woken(await self.change(_save, changes, asked))
 
     async def ask(self, effects: Iterable[Effect]) -> None:
         if asked := tuple(effects):
-            await self.change(outbox.ask, asked)
-            self.woke = self.asked = True
+            self._woken(await self.change(outbox.ask, asked))
+
+    def _woken(self, asked: bool) -> None:
+        self.woke |= asked
+        self.asked |= asked
 
     async def timeline(self, incident_id: int) -> tuple[Entry, ...]:
         return await self.look(incidents.timeline_of, incident_id)
@@ -137,3 +145,8 @@ class SqlTx:
 
     async def dead(self, limit: int = 50) -> tuple[tuple[Effect, str], ...]:
         return await self.look(outbox.dead, limit)
+
+
+def _save(conn: Connection, changes: Sequence[Change], asked: Collection[Effect]) -> bool:
+    incidents.save_changes(conn, changes)
+    return outbox.ask(conn, asked)
