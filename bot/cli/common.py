@@ -19,6 +19,7 @@ from bot.config import Config, load
 T = TypeVar("T")
 ConfigFolder = Annotated[Path, typer.Option("--config", "-c", help="the folder with tocsin.yaml", show_default=True)]
 DEFAULT_FOLDER = Path("config")
+SWITCH = 0.0005
 
 
 def loaded(folder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -28,6 +29,7 @@ def loaded(folder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine on uvloop."""
+    sys.setswitchinterval(SWITCH)
     return uvloop.run(work)
 
 

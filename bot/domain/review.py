@@ -11,6 +11,7 @@ from bot.domain.naming import english_list
 from bot.domain.timeline import BOT, Entry
 
 _ABOUT_ITSELF = ("postmortem",)
+_FIRING = ("opened", "alert_firing")
 
 
 def facts(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def facts(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
     """
     entries = [entry for entry in timeline if entry.kind not in _ABOUT_ITSELF]
     when = _moments(entries, incident)
-    alerts = [alert for entry in entries for alert in entry.data.get("alerts", ())]
+    alerts = [alert for entry in entries if entry.kind in _FIRING for alert in entry.data.get("alerts", ())]
     runs = _runs(entries)
     return {
         "incident": {

@@ -51,8 +51,7 @@ class ContextEffects:
                 return
             await tx.save_context(context)
             change = lifecycle.context_gathered(current, _described(findings), context.gathered_at)
-            shown = effects.show_context(incident.id, epoch, context.gathered_at)
-            await tx.save(change.ask(shown, effects.offer(incident.id, epoch, context.gathered_at)))
+            await tx.save(change.ask(effects.show_context(incident.id, epoch, context.gathered_at)))
 
         return record
 
@@ -94,8 +93,9 @@ class ContextEffects:
 
         async def record(tx: Tx) -> None:
             await tx.save_context(context.model_copy(update={"message_ts": ts}))
+            await tx.ask([effects.offer(incident.id, context.epoch, self._clock())])
 
-        return record if ts != context.message_ts else None
+        return record
 
 
 def _described(findings: Sequence[Finding]) -> list[dict[str, Any]]:

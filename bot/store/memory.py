@@ -22,6 +22,7 @@ from bot.errors import TryLater
 from bot.store import memory_outbox as outbox
 from bot.store.failures import ATTEMPTS, Conflict, conflict
 from bot.store.memory_outbox import Row
+from bot.store.rows import newest
 from bot.store.wake import Wake
 
 T = TypeVar("T")
@@ -152,7 +153,7 @@ class MemoryTx:
         incidents[incident.id] = incident
 
     async def ask(self, effects: Iterable[Effect]) -> None:
-        asked = tuple(effects)
+        asked = newest(effects)
         if not asked:
             return
         rows, counters = self.draft("outbox"), self.draft("counters")

@@ -30,29 +30,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.effects import Effect
 from bot.domain.ports import Delivery, Settled
-from bot.store.rows import effect_of, effect_values
+from bot.store.rows import effect_of, effect_values, newest
 from bot.store.statements import chunks
 from bot.store.tables import outbox
 
 
 def ask(conn: Connection, effects: Iterable[Effect]) -> bool:
     """Whether anything was asked for."""
-    asked = _newest(effects)
+    asked = newest(effects)
     if not asked:
         return False
     if conn.dialect.name == "sqlite":
         _forget_settled(conn, [effect.key for effect in asked if effect.latest_wins])
     conn.execute(_ask(conn.dialect.name), [effect_values(effect) for effect in asked])
     return True
-
-
-def _newest(effects: Iterable[Effect]) -> list[Effect]:
-    """One effect per key, in the order in which the keys came: the last one that wins, else the first one."""
-    asked: dict[str, Effect] = {}
-    for effect in effects:
-        if effect.key not in asked or effect.latest_wins:
-            asked[effect.key] = effect
-    return list(asked.values())
 
 
 def _forget_settled(conn: Connection, keys: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -177,3 +177,12 @@ def effect_of(row: Row[Any] | Mapping[str, Any]) -> Effect:
         payload=json.loads(found["payload"]),
         latest_wins=found["latest_wins"],
     )
+
+
+def newest(effects: Iterable[Effect]) -> list[Effect]:
+    """One effect per key, in the order in which the keys came: the last one that wins, else the first one."""
+    asked: dict[str, Effect] = {}
+    for effect in effects:
+        if effect.key not in asked or effect.latest_wins:
+            asked[effect.key] = effect
+    return list(asked.values())

@@ -93,17 +93,18 @@ class WriterTransaction:
         return SqlTx(self._hop, writable=True, alone=True)
 
     async def _hop(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._seat.hop(self._ready, fn, *args, **kwargs)
+        def marked(conn: Connection) -> T:
+            self._set_mark(conn)
+            return fn(conn, *args, **kwargs)
 
-    def _ready(
-        self, conn: Connection, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+        return await self._seat.hop(marked)
+
+    def _set_mark(self, conn: Connection) -> None:
         if self._mark_wanted:
             if self._marked:
                 conn.exec_driver_sql("RELEASE work")
             conn.exec_driver_sql("SAVEPOINT work")
             self._mark_wanted, self._marked = False, True
-        return fn(conn, *args, **kwargs)
 
     async def begin(self) -> None:
         self._mark_wanted = self._marked = False
@@ -117,10 +118,19 @@ class WriterTransaction:
             await self._seat.hop(lambda conn: conn.exec_driver_sql("ROLLBACK TO work"))
 
     async def commit(self) -> None:
-        await self._seat.hop(lambda conn: conn.commit())
+        await self._seat.hop(_commit)
 
     async def rollback(self) -> None:
         await self._seat.hop(lambda conn: conn.rollback())
+
+
+def _commit(conn: Connection) -> None:
+    driver: Any = conn.connection.driver_connection
+    if (
+        not driver.in_transaction
+    ):  # a full disk ended it, a work swallowed the error, and the driver's commit would do nothing
+        raise TryLater("database: the transaction was ended by an earlier failure")
+    conn.commit()
 
 
 class SqliteStore:

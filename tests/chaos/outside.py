@@ -229,12 +229,15 @@ def key_of(message: Message) -> str:
     return str(((message.metadata or {}).get("event_payload") or {}).get("key") or "")
 
 
-TIMES = re.compile(r"<!date\^\d+\^[^>]*>|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?|\b\d\d:\d\d(:\d\d)?\b|\b\d+ ?(s|min)\b")
+VARIABLE = re.compile(
+    r"<!date\^\d+\^[^>]*>|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?|\b\d\d:\d\d(:\d\d)?\b|\b\d+ ?(s|min)\b"
+    r"|\b[CD]0PR[0-9A-F]{7}\b|/\S+(?=/postmortems/)|`[0-9a-f]{64}`"
+)
 
 
 def timeless(text: str) -> str:
-    """The same text whenever it was written."""
-    return TIMES.sub("…", text)
+    """The same text whenever and wherever it was written: no times, no ids that Slack gave, no folders, no hashes of the times."""
+    return VARIABLE.sub("…", text)
 
 
 async def story(it: Outside) -> None:
@@ -294,7 +297,7 @@ async def final(it: Outside) -> dict[str, Any]:
         "patches": it.patches(),
         "post-mortem": timeless(file.content.decode()).splitlines() if file else None,
         "as written": file is not None and written.read_bytes() == file.content,
-        **await it.look(),
+        **json.loads(timeless(json.dumps(await it.look()))),
     }
 
 

@@ -91,7 +91,7 @@ async def ends_as(calm: Calm, door: str, folder: Path, case: Case) -> list[str]:
             if it.lives != 2:
                 found.append(f"it lived {it.lives} times instead of twice")
         except Exception as error:
-            found = [f"{type(error).__name__}: {error}"]
+            found = [f"{type(error).__name__}: {error}", *differences(calm.state["incidents"], (await it.look())["incidents"])]
     shutil.rmtree(it.folder, ignore_errors=True)
     return [f"killed {case.where}:", *(f"  {line}" for line in found)] if found else []
 

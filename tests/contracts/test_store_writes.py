@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -268,21 +269,45 @@ async def test_a_database_that_fails_tells_everybody_and_keeps_nothing(sqlite: S
     assert await sqlite.write(lambda tx: note(tx, 3)) == 3
 
 
-async def test_a_full_disk_is_for_later_and_whoever_needs_no_room_goes_on(sqlite: Store) -> None:
-    def pages(conn: Connection, most: int) -> None:
-        conn.exec_driver_sql(f"PRAGMA max_page_count = {most}")
+def _pages(conn: Connection, most: int) -> None:
+    conn.exec_driver_sql(f"PRAGMA max_page_count = {most}")
 
-    async def long(tx: Tx) -> None:
-        await tx.save_postmortem(1, "x" * 2_000_000, NOW)
 
+async def long(tx: Tx) -> None:
+    await tx.save_postmortem(1, "x" * 2_000_000, NOW)
+
+
+async def test_a_full_disk_is_for_later(sqlite: Store) -> None:
     await sqlite.write(lambda tx: note(tx, 7))
-    await sqlite.write(lambda tx: tx.look(pages, 1))  # type: ignore[attr-defined]
+    await sqlite.write(lambda tx: tx.look(_pages, 1))  # type: ignore[attr-defined]
     outcomes = await asyncio.gather(
-        sqlite.write(long), sqlite.write(lambda tx: tx.postmortem(7)), return_exceptions=True
+        sqlite.write(lambda tx: note(tx, 2)),
+        sqlite.write(long),
+        return_exceptions=True,
     )
-    assert isinstance(outcomes[0], TryLater)
-    assert "full" in str(outcomes[0])
-    assert isinstance(outcomes[1], TryLater) or outcomes[1] == "written by 7"
-    await sqlite.write(lambda tx: tx.look(pages, 1_000_000))  # type: ignore[attr-defined]
+    assert isinstance(outcomes[1], TryLater)
+    assert "full" in str(outcomes[1])
+    kept = [7] if isinstance(outcomes[0], TryLater) else [2, 7]
+    assert await written(sqlite, range(9)) == kept
+    await sqlite.write(lambda tx: tx.look(_pages, 1_000_000))  # type: ignore[attr-defined]
     await sqlite.write(long)
-    assert await written(sqlite, range(9)) == [1, 7]
+    assert await written(sqlite, range(9)) == [1, *kept]
+
+
+async def test_nobody_is_told_that_all_is_well_when_a_neighbour_hides_that_the_disk_is_full(sqlite: Store) -> None:
+    await sqlite.write(lambda tx: note(tx, 7))
+    await sqlite.write(lambda tx: tx.look(_pages, 1))  # type: ignore[attr-defined]
+
+    async def hides(tx: Tx) -> None:
+        with suppress(OperationalError):
+            await long(tx)
+
+    outcomes = await asyncio.gather(
+        sqlite.write(lambda tx: tx.postmortem(7)),
+        sqlite.write(lambda tx: note(tx, 7)),
+        sqlite.write(hides),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in outcomes] == [TryLater] * 3
+    await sqlite.write(lambda tx: tx.look(_pages, 1_000_000))  # type: ignore[attr-defined]
+    assert await sqlite.write(lambda tx: note(tx, 8)) == 8
