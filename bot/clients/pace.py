@@ -39,6 +39,7 @@ CHANNEL_BURST = 4  # "one message per second per channel, short bursts are allow
 POSTS_PER_MINUTE = 300  # "several hundred messages per minute" in a workspace
 KEPT_FOR_PAGES = 0.1  # this share of a bucket is only for pages and approvals
 PATIENCE = 1.0  # seconds that a call may wait here; a longer wait is the outbox's
+LONGEST_PROMISE = 30.0  # seconds; whoever is told to come later than that is told so again then
 MOST_CHANNELS = 500  # channel buckets in memory; full ones are forgotten beyond that
 
 Ticket = tuple[int, int]
@@ -55,6 +56,9 @@ class Bucket:
     tokens: float = 0.0
     closed_until: float = 0.0
     waiting: list[Ticket] = field(default_factory=list)
+    promised: list[tuple[float, int]] = field(
+        default_factory=list
+    )  # when those who were sent away come again, and their priority
 
     def __post_init__(self) -> None:
         self.tokens = self.size
@@ -71,9 +75,18 @@ class Bucket:
         missing = max(0.0, needed - self.tokens - 1e-9) / self.per_second
         return max(missing, self.closed_until - now)
 
+    def come_again(self, priority: int, wait: float, now: float) -> float:
+        """Seconds after which to try again: after those of the same or a higher priority who were sent away before, so that a hundred do not come at
+        once for one token, each time."""
+        self.promised = [promise for promise in self.promised if promise[0] > now]
+        before = sum(1 for _, other in self.promised if other <= priority)
+        delay = max(wait, min(wait + before / self.per_second, LONGEST_PROMISE))
+        self.promised.append((now + delay, priority))
+        return delay
+
     @property
     def idle(self) -> bool:
-        return not self.waiting and self.tokens >= self.size and self.closed_until <= self.at
+        return not self.waiting and not self.promised and self.tokens >= self.size and self.closed_until <= self.at
 
 
 class Pace:
@@ -96,13 +109,14 @@ class Pace:
         try:
             while True:
                 now = self._clock()
-                wait = max(bucket.wait(ticket, now) for bucket in buckets)
+                wait, slowest = max(((bucket.wait(ticket, now), bucket) for bucket in buckets), key=lambda one: one[0])
                 if wait <= 0:
                     for bucket in buckets:
                         bucket.tokens -= 1
                     return
                 if now + wait > deadline:
-                    raise TryLater(f"slack: {method} is at its rate limit for {wait:.1f} s", delay=wait)
+                    delay = slowest.come_again(ticket[0], wait, now)
+                    raise TryLater(f"slack: {method} is at its rate limit for {delay:.1f} s", delay=delay)
                 await self._sleep(wait)
         finally:
             for bucket in buckets:
@@ -136,4 +150,5 @@ class Pace:
         now = self._clock()
         for bucket in self._buckets.values():
             bucket.refill(now)
+            bucket.promised = [promise for promise in bucket.promised if promise[0] > now]
         self._buckets = {name: bucket for name, bucket in self._buckets.items() if not bucket.idle}

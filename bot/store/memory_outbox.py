@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.domain.effects import Effect
+from bot.domain.effects import Effect, Priority
 from bot.domain.ports import Backlog, Delivery, Settled
 
 Rows = dict[str, "Row"]
@@ -67,9 +67,13 @@ def ask(rows: Rows, counters: dict[str, int], effect: Effect) -> bool:
         return True
     if not effect.latest_wins:
         return False
-    newest = row.effect.model_copy(update={"priority": effect.priority, "due": effect.due, "payload": effect.payload})
+    # Asking for a card again does not shorten its wait after a failure.
+    patient = min(row.effect.priority, effect.priority) > Priority.APPROVAL
+    snoozed = row.state == "pending" and row.attempts > 0 and patient
+    due = max(row.due, effect.due) if snoozed else effect.due
+    newest = row.effect.model_copy(update={"priority": effect.priority, "due": due, "payload": effect.payload})
     asked_at = min(row.asked_at, effect.due) if row.state == "pending" else effect.due
-    rows[effect.key] = replace(row, effect=newest, due=effect.due, asked_at=asked_at, generation=row.generation + 1)
+    rows[effect.key] = replace(row, effect=newest, due=due, asked_at=asked_at, generation=row.generation + 1)
     return True
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.domain.effects import Effect
+from bot.domain.effects import Effect, Priority
 from bot.domain.ports import Delivery, Settled
 from bot.store.rows import effect_of, effect_values, newest
 from bot.store.statements import chunks
@@ -60,9 +60,12 @@ def _ask(dialect: str) -> sqlite.Insert | postgresql.Insert:
     settled = outbox.c.state.in_([literal_column("'done'"), literal_column("'dead'")])
     # For a row in flight, `asked_at` is already that of the next delivery; a pending one stands for its oldest request.
     oldest = and_(outbox.c.state == "pending", outbox.c.asked_at < wanted.due)
+    # Asking for a card again does not shorten its wait after a failure (a rate limit): a storm of alerts would be one of refused calls.
+    patient = and_(outbox.c.priority > Priority.APPROVAL, wanted.priority > Priority.APPROVAL)
+    snoozed = and_(outbox.c.state == "pending", outbox.c.attempts > 0, outbox.c.due > wanted.due, patient)
     replaced: dict[str, ColumnElement[Any]] = {
         "payload": wanted.payload,
-        "due": wanted.due,
+        "due": case((snoozed, outbox.c.due), else_=wanted.due),
         "priority": wanted.priority,
         "asked_at": case((oldest, outbox.c.asked_at), else_=wanted.due),
         "generation": case((settled, 1), else_=outbox.c.generation + 1),

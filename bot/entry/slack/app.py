@@ -83,6 +83,9 @@ def http_routes(app: AsyncApp, signing_secret: str) -> list[web.RouteDef]:
         raise BadInput("slack: HTTP mode needs the app's signing secret (Basic Information, App Credentials)")
 
     async def receive(request: web.Request) -> web.Response:
+        stamp = request.headers.get("X-Slack-Request-Timestamp", "0")
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 11) or not _ascii(request, "X-Slack-Signature"):
+            return web.Response(status=400, text="not a request from Slack")  # Bolt would fail over these
         try:
             asked = await to_bolt_request(request)
         except (ValueError, LookupError):  # no text, no JSON, or in an encoding that does not exist: not from Slack
@@ -90,6 +93,10 @@ def http_routes(app: AsyncApp, signing_secret: str) -> list[web.RouteDef]:
         return await to_aiohttp_response(await app.async_dispatch(asked))
 
     return [web.post(HTTP_PATH, receive)]
+
+
+def _ascii(request: web.Request, header: str) -> bool:
+    return request.headers.get(header, "").isascii()
 
 
 class SocketMode:
