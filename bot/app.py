@@ -30,7 +30,7 @@ from bot.domain.ports import Action, Clock, Gatherer, Store
 from bot.domain.redaction import Redactor
 from bot.domain.rules import Rules
 from bot.entry import problems
-from bot.entry.auth import Auth, Bearer, Nobody, Once, Signed
+from bot.entry.auth import Auth, Bearer, Nobody, Signed
 from bot.entry.metrics import Metrics
 from bot.entry.operation import Operation
 from bot.entry.slack.app import SocketMode, build, http_routes
@@ -170,16 +170,14 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         }
         worker = Worker(store, handlers, clock, _owner(config), housekeeping.row_died, metrics.delivered)
 
-        async def once(key: str, until: datetime) -> bool:
-            return await store.write(lambda tx: tx.once(key, until, clock()))
-
         async def first_click(key: str) -> bool:
-            return await once(f"click:{key}", clock() + SLACK_DEDUPLICATION)
+            now = clock()
+            return await store.write(lambda tx: tx.once(f"click:{key}", now + SLACK_DEDUPLICATION, now))
 
         flows = Flows(incidents, runbooks, review, lambda: current.rules.directory, first_click)
         bolt, socket_mode = _slack(config, gateway, flows)
         site = web.Application(middlewares=[problems.middleware], client_max_size=config.server.max_body_bytes)
-        site.add_routes(_webhooks(config, intake, metrics, redact, once, clock).routes())
+        site.add_routes(_webhooks(config, intake, metrics, redact, clock).routes())
         scraper = Bearer([config.metrics.bearer.reveal()]) if config.metrics.bearer else None
         operation = Operation(
             {"database": store.check},
@@ -233,6 +231,7 @@ async def entrances(tocsin: Tocsin) -> AsyncIterator[None]:
         finally:
             if socket_mode is not None:
                 socket_mode.cancel()
+                await asyncio.wait([socket_mode])  # before a failure below cancels it a second time, in its own closing
             await runner.cleanup()
             tocsin.intake.stop()
 
@@ -287,23 +286,22 @@ def _slack(config: Config, gateway: SlackGateway, flows: Flows) -> tuple[list[we
     return [], SocketMode(bolt, settings.app_token.reveal(), settings.api_url)
 
 
-def _webhooks(config: Config, intake: Intake, metrics: Metrics, redact: Redactor, once: Once, clock: Clock) -> Webhooks:
+def _webhooks(config: Config, intake: Intake, metrics: Metrics, redact: Redactor, clock: Clock) -> Webhooks:
     parsers = discover("sources")
     sources = {
-        name: SourceEntry(name, parsers[source.type].parse, source.params, _auth(source, once))
+        name: SourceEntry(name, parsers[source.type].parse, source.params, _auth(source))
         for name, source in config.sources.items()
     }
     return Webhooks(sources, intake.accept, redact, clock, metrics, config.server.max_body_bytes)
 
 
-def _auth(source: SourceConfig, once: Once) -> Auth:
+def _auth(source: SourceConfig) -> Auth:
     if source.auth is None:
         return Nobody(f"sources.{source.name}.bearer")
     if isinstance(source.auth, BearerSetting):
         return Bearer([source.auth.token.reveal()])
     return Signed(
         (source.auth.secret.reveal(),),
-        once,
         source.auth.tolerance,
         source.auth.header,
         source.auth.timestamp_header,

@@ -14,6 +14,10 @@ class Drifted(BadInput):
     """The world is not as it was planned upon: nothing was done; look and plan again."""
 
 
+class Replayed(BadInput):
+    """A delivery that is good once only (a signed one) was taken before; nothing of it was kept this time."""
+
+
 class TryLater(Exception):
     """Something else is not available now. `delay` is in seconds (None: the worker's own backoff).
 

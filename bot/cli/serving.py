@@ -10,7 +10,7 @@ import structlog
 import typer
 
 from bot import app
-from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
+from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, keep_what_is_loaded, loaded, run, set_up_logs
 from bot.config import ConfigErrors
 from bot.config import reload as config_reload
 from bot.errors import BadInput
@@ -44,6 +44,7 @@ def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
                     log.error("the new configuration is wrong; the old one stays", problems=str(error))
 
             loop.add_signal_handler(signal.SIGHUP, reload)
+            keep_what_is_loaded()
             await app.serve(tocsin, stop)
 
     settings.state.mkdir(parents=True, exist_ok=True)

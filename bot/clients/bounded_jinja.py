@@ -43,19 +43,22 @@ class TooMuch(Exception):
 
 
 class Budget:
-    """What one rendering may use: `steps` of work, `size` characters in any one value, `seconds` of time."""
+    """What one rendering may use: `steps` of work, `size` characters in any one value, `seconds` of this thread's time on a processor.
+
+    Not of time as such: a busy machine, or one that was asleep, is no fault of the template.
+    """
 
     def __init__(self, steps: int, size: int, seconds: float) -> None:
         self._steps = steps
         self._size = size
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.thread_time() + seconds
         self._seconds = seconds
 
     def spend(self, steps: int = 1) -> None:
         self._steps -= steps
         if self._steps < 0:
             raise TooMuch("it takes too many steps")
-        if time.monotonic() > self._deadline:
+        if time.thread_time() > self._deadline:
             raise TooMuch(f"it takes longer than {self._seconds:g} s")
 
     def fits(self, size: int) -> None:

@@ -43,6 +43,14 @@ SERVICE_LABELS = ("service", "app", "deployment", "job")
 
 
 @dataclass(frozen=True, slots=True)
+class OnceOnly:
+    """What makes a delivery good once: its key (a signature) is remembered until then, in the transaction that keeps its alerts."""
+
+    key: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AlertState:
     """What the store keeps per alert key: the newest alert, when it was seen, and the incident that it belongs to."""
 

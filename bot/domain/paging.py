@@ -44,6 +44,14 @@ def page_sent(incident: Incident, name: str, now: datetime) -> Change:
     return entered(incident, "page_sent", f"{name} was paged through Slack", now, data={"to": name})
 
 
+def page_skipped(incident: Incident, name: str, unsure: bool, now: datetime) -> Change:
+    """A page is not needed any more. `unsure`: an earlier attempt may have reached the person all the same."""
+    now_is = "paged for anew" if incident.state is State.TRIGGERED else incident.state
+    may_be = "may have been paged, and is not paged again" if unsure else "was not paged"
+    text = f"{name} {may_be}: {incident.ref} is {now_is}"
+    return entered(incident, "page_skipped", text, now, data={"to": name})
+
+
 def escalated_by_hand(incident: Incident, actor: Actor, now: datetime) -> Change:
     """Somebody asks for more people: every track goes on to its next level at once, from the start when it was exhausted."""
     if not incident.is_open or not incident.tracks:

@@ -8,26 +8,22 @@ from __future__ import annotations
 import hashlib
 import hmac
 import string
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from bot.domain.alert import OnceOnly
 from bot.entry.problems import Refused
 
-Once = Callable[[str, datetime], Awaitable[bool]]
-"""`await once(key, until)`: True the first time, on any replica and across restarts; False until then."""
-
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tocsin"'}
-MOST_GIVEN_BACK = 10_000
 
 
 class Auth(Protocol):
-    """Raises Refused. `check` returns what it used up, for `give_back` when the request then failed and left no trace."""
+    """Raises Refused. `check` returns what makes the delivery good once, if anything does: intake remembers it together with the alerts."""
 
     def admit(self, headers: Mapping[str, str], now: datetime) -> None: ...
-    async def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str: ...
-    def give_back(self, used: str) -> None: ...
+    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +37,8 @@ class Nobody:
             403, "nothing is configured that could let a sender in here", f"set `{self.setting}` in tocsin.yaml"
         )
 
-    async def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None:
         raise AssertionError("admit refuses everybody")
-
-    def give_back(self, used: str) -> None:
-        return
 
 
 class Bearer:
@@ -74,11 +67,8 @@ class Bearer:
                 401, "the bearer token is wrong", "compare it with the one that tocsin.yaml refers to", CHALLENGE
             )
 
-    async def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-        return ""
-
-    def give_back(self, used: str) -> None:
-        return
+    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None:
+        return None
 
 
 @dataclass(slots=True)
@@ -89,11 +79,9 @@ class Signed:
     """
 
     secrets: tuple[str, ...]
-    once: Once
     tolerance: timedelta = timedelta(minutes=5)
     signature_header: str = "X-Tocsin-Signature"
     timestamp_header: str = "X-Tocsin-Timestamp"
-    _given_back: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.secrets or not all(self.secrets):
@@ -102,7 +90,7 @@ class Signed:
     def admit(self, headers: Mapping[str, str], now: datetime) -> None:
         self._given(headers, now)
 
-    async def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None:
         signature, timestamp, at = self._given(headers, now)
         signed = b"v0:" + timestamp.encode() + b":" + body
         expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in self.secrets]
@@ -111,19 +99,7 @@ class Signed:
                 "the signature does not fit the body",
                 "sign `v0:{timestamp}:{body}` with the secret that tocsin.yaml refers to",
             )
-        if signature in self._given_back:
-            del self._given_back[signature]
-        elif not await self.once(f"signature:{signature}", at + 2 * self.tolerance):
-            raise Refused(
-                409, "this signed request was received before", "a new request needs a new timestamp and signature"
-            )
-        return signature
-
-    def give_back(self, used: str) -> None:
-        """The request failed and left no trace, so its sender may send the very same again (to this replica; another one wants it signed anew)."""
-        self._given_back[used] = None
-        if len(self._given_back) > MOST_GIVEN_BACK:
-            del self._given_back[next(iter(self._given_back))]
+        return OnceOnly(f"signature:{signature}", at + 2 * self.tolerance)
 
     def _given(self, headers: Mapping[str, str], now: datetime) -> tuple[str, str, datetime]:
         signature, timestamp = headers.get(self.signature_header, ""), headers.get(self.timestamp_header, "")

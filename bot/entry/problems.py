@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from bot.errors import BadInput, Overloaded, TryLater
+from bot.errors import BadInput, Overloaded, Replayed, TryLater
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RETRY_AFTER = 5  # seconds, when the failure does not say
@@ -65,6 +65,8 @@ def refusal(error: Exception) -> Refused | None:
     match error:
         case Refused():
             return error
+        case Replayed():
+            return Refused(409, str(error), "a new request needs a new timestamp and signature")
         case BadInput():
             return Refused(400, str(error), "correct it and send it again; sent again as it is, it is refused again")
         case Overloaded():

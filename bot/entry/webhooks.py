@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from bot.domain.alert import Alert
+from bot.domain.alert import Alert, OnceOnly
 from bot.domain.ports import Clock, Parse, ParsedAlerts
 from bot.domain.redaction import Redactor
 from bot.domain.triage import Verdict
@@ -25,7 +25,7 @@ from bot.entry.auth import Auth
 from bot.entry.metrics import Metrics
 from bot.entry.problems import Refused
 
-Accept = Callable[[Sequence[Alert]], Awaitable[list[Verdict]]]
+Accept = Callable[[Sequence[Alert], OnceOnly | None], Awaitable[list[Verdict]]]
 MAX_BODY = 5 * 1024 * 1024
 ENCODINGS = ("", "identity", "gzip", "deflate")
 BREATH = 200  # alerts redacted before others get a turn
@@ -72,13 +72,7 @@ class Webhooks:
         entry = self._entry(request)
         entry.auth.admit(request.headers, self.clock())
         body = await _body(request, self.max_body, self.read_seconds)
-        used = await entry.auth.check(request.headers, body, self.clock())
-        try:
-            return await self._accepted(entry, body)
-        except BaseException:
-            if used:
-                entry.auth.give_back(used)
-            raise
+        return await self._accepted(entry, body, entry.auth.check(request.headers, body, self.clock()))
 
     def _entry(self, request: web.Request) -> SourceEntry:
         name = request.match_info["source"]
@@ -91,7 +85,7 @@ class Webhooks:
             raise Refused(405, f"{request.method} is not for webhooks", "send a POST", {"Allow": "POST"})
         return entry
 
-    async def _accepted(self, entry: SourceEntry, body: bytes) -> web.Response:
+    async def _accepted(self, entry: SourceEntry, body: bytes, once: OnceOnly | None) -> web.Response:
         parsed = entry.parse(body, entry.name, entry.params, self.clock())
         bad = [{"index": index, "reason": self.redact(reason)} for index, reason in parsed.bad]
         if bad:
@@ -103,7 +97,7 @@ class Webhooks:
             )
             return problems.answer(refused, bad=bad)
         alerts = await self._redacted(parsed)
-        verdicts = await self.accept(alerts) if alerts else []
+        verdicts = await self.accept(alerts, once) if alerts else []
         for verdict in verdicts:
             self.metrics.alerts_received(entry.name, verdict.outcome)
         told = [_told(alert, verdict) for alert, verdict in zip(alerts, verdicts, strict=True)]

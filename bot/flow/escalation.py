@@ -50,14 +50,15 @@ class Escalation:
     async def page(self, delivery: Delivery) -> Record | None:
         """A page that nobody needs any more is not sent: paging stops at the acknowledgement, also for what still waits."""
         incident, asked = await incident_of(self._store, delivery), payload(delivery)
-        if incident.state is not State.TRIGGERED or incident.epoch != asked["epoch"]:
-            return None
         target: str = asked["target"]
+        name, now = self._rules().directory.name_of(target), self._clock()
+        if incident.state is not State.TRIGGERED or incident.epoch != asked["epoch"]:
+            return recording(incident.id, lambda current: paging.page_skipped(current, name, delivery.again, now))
         track = incident.tracks[asked["track"]]
         level = (asked["step"] - 1) % len(track.policy.levels) + 1
         await self._room.page(incident, target, level, delivery.effect.key, delivery.again)
         self._paged(track.policy.key)
-        name, now = self._rules().directory.name_of(target), self._clock()
+        now = self._clock()
         return recording(incident.id, lambda current: paging.page_sent(current, name, now))
 
 

@@ -10,16 +10,17 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from bot.domain import lifecycle, routing
-from bot.domain.alert import Alert, AlertState, Received
+from bot.domain.alert import Alert, AlertState, OnceOnly, Received
 from bot.domain.incident import Change, Incident, State
 from bot.domain.lifecycle import Opening
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.routing import Route
 from bot.domain.rules import CurrentRules, Rules
 from bot.domain.triage import Passing, Verdict, View, triage
-from bot.errors import Overloaded, TryLater
+from bot.errors import Overloaded, Replayed, TryLater
 
 LARGEST_COMMIT = 2000
 
@@ -29,6 +30,7 @@ class _Waiting:
     """One delivery on its way into a commit, and who waits for its verdicts."""
 
     alerts: Sequence[Alert]
+    once: OnceOnly | None
     answer: asyncio.Future[list[Verdict]]
 
 
@@ -60,13 +62,16 @@ class Intake:
         self._arrived = asyncio.Event()
         self._stopping = False
 
-    async def accept(self, alerts: Sequence[Alert]) -> list[Verdict]:
-        """What became of each alert, in order, once it is durable. Raises Overloaded (nothing kept) or TryLater (the database)."""
+    async def accept(self, alerts: Sequence[Alert], once: OnceOnly | None = None) -> list[Verdict]:
+        """What became of each alert, in order, once it is durable.
+
+        Nothing was kept when it raises: Overloaded, TryLater (the database), or Replayed (`once` was taken before).
+        """
         if not alerts:
             return []
         if self._stopping or self._queued + len(alerts) > max(self._limit, len(alerts)):
             raise Overloaded(f"{self._queued} alerts are waiting to be stored; come again")
-        waiting = _Waiting(alerts, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(alerts, once, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._queued += len(alerts)
         self._arrived.set()
@@ -96,23 +101,32 @@ class Intake:
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         """One transaction for the batch; if it fails, one each, so that a bad delivery costs nobody else."""
-        alerts = [alert for waiting in batch for alert in waiting.alerts]
         try:
-            verdicts = await self._store.write(lambda tx: _decide_and_save(tx, alerts, self._rules(), self._clock()))
+            answers = await self._store.write(lambda tx: _taken(tx, batch, self._rules(), self._clock()))
         except Exception as error:
             if len(batch) > 1 and not isinstance(error, TryLater):
                 for waiting in batch:
                     await self._commit([waiting])
                 return
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
-            return
-        start = 0
-        for waiting in batch:
-            if not waiting.answer.done():
-                waiting.answer.set_result(verdicts[start : start + len(waiting.alerts)])
-            start += len(waiting.alerts)
+            answers = [error] * len(batch)
+        for waiting, answer in zip(batch, answers, strict=True):
+            if waiting.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                waiting.answer.set_exception(answer)
+            else:
+                waiting.answer.set_result(answer)
+
+
+async def _taken(tx: Tx, batch: Sequence[_Waiting], rules: Rules, now: datetime) -> list[list[Verdict] | Exception]:
+    """The answer to each delivery of the batch. One that was taken before is left out and says so."""
+    again: list[bool] = [one.once is not None and not await tx.once(one.once.key, one.once.until, now) for one in batch]
+    fresh = [waiting for waiting, known in zip(batch, again, strict=True) if not known]
+    verdicts = iter(await _decide_and_save(tx, [alert for one in fresh for alert in one.alerts], rules, now))
+    return [
+        Replayed("this signed request was received before") if known else list(islice(verdicts, len(waiting.alerts)))
+        for waiting, known in zip(batch, again, strict=True)
+    ]
 
 
 async def _decide_and_save(tx: Tx, alerts: Sequence[Alert], rules: Rules, now: datetime) -> list[Verdict]:

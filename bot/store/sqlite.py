@@ -125,10 +125,9 @@ class WriterTransaction:
 
 
 def _commit(conn: Connection) -> None:
+    """A full disk can end the transaction; when a work swallowed that error, the driver's commit would do nothing and say nothing."""
     driver: Any = conn.connection.driver_connection
-    if (
-        not driver.in_transaction
-    ):  # a full disk ended it, a work swallowed the error, and the driver's commit would do nothing
+    if not driver.in_transaction:
         raise TryLater("database: the transaction was ended by an earlier failure")
     conn.commit()
 

@@ -167,6 +167,7 @@ class Outside:
             if found is None:
                 return
             channel, message = found
+            self.now.set(self.now() + timedelta(seconds=1))  # people have no two clicks in one moment
             told = await self.world.workspace.acts.click(user, channel.id, message.ts, action)
             if told["ok"]:
                 return
@@ -235,8 +236,18 @@ VARIABLE = re.compile(
 )
 
 
+# After an interruption the bot finds a thing done instead of doing it, and cannot know whether a page arrived: it says so, and that is right.
+THE_SAME = (
+    (re.compile(r"RUN-1 did rollback: Deployment shop/checkout: revision: 14 -> 13 \([^)]*\)"), "RUN-1: rollback is done already"),
+    (re.compile(r"page_skipped: (.*) may have been paged.*"), r"page_sent: \1 was paged through Slack"),
+    (re.compile(r"\b(.{3,20}) may have been paged, and is not paged again: INC-1 is \w+"), r"\1 was paged through Slack"),
+)
+
+
 def timeless(text: str) -> str:
     """The same text whenever and wherever it was written: no times, no ids that Slack gave, no folders, no hashes of the times."""
+    for pattern, same in THE_SAME:
+        text = pattern.sub(same, text)
     return VARIABLE.sub("…", text)
 
 
@@ -258,7 +269,7 @@ async def story(it: Outside) -> None:
             return bool(it.files("INC-1-post-mortem"))
 
         async def quiet() -> bool:
-            return not (await it.look())["due"]
+            return set((await it.look())["waiting"]) <= {"escalate"}
 
         await it.until(offered, "an offer to roll back")
         await it.until(paged_twice, "a page to the second level")
@@ -301,17 +312,17 @@ async def final(it: Outside) -> dict[str, Any]:
     }
 
 
-def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """Where two states differ, in words."""
+def differences(one: Any, other: Any, path: str = "", *, ordered: bool = True) -> list[str]:
+    """Where two states differ, in words. Not `ordered`: the same lines in another order are no difference."""
     if isinstance(one, dict) and isinstance(other, dict):
         return [
             line
             for name in dict.fromkeys([*one, *other])
-            for line in differences(one.get(name), other.get(name), f"{path}/{name}")
+            for line in differences(one.get(name), other.get(name), f"{path}/{name}", ordered=ordered)
         ]
     if isinstance(one, list) and isinstance(other, list):
         missing, more = _without(one, other), _without(other, one)
-        order = ["    in another order"] if not missing and not more and one != other else []
+        order = ["    in another order"] if ordered and not missing and not more and one != other else []
         lines = [f"    - {text}"[:600] for text in missing] + [f"    + {text}"[:600] for text in more] + order
         return [f"{path}:", *lines] if lines else []
     return [] if one == other else [f"{path}: {other!r} instead of {one!r}"]

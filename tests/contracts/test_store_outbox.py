@@ -156,6 +156,18 @@ async def test_asking_after_settling_in_the_same_write_is_the_same_as_before_it(
     assert second.attempts == 1
 
 
+async def test_asking_for_a_card_again_does_not_shorten_its_wait(store: Store) -> None:
+    """A storm of alerts asks for it all the time; Slack has said when it may come again."""
+    await ask(store, effect("card:1", latest=True), effect("run:1", priority=Priority.APPROVAL, latest=True))
+    for delivery in await claim(store):
+        assert await settle(store, delivery, later(NOW + MINUTE))
+    await ask(store, effect("card:1", latest=True, due=NOW + SECOND, click=1))
+    await ask(store, effect("run:1", priority=Priority.APPROVAL, latest=True, due=NOW + SECOND))
+    assert await keys(store, NOW + SECOND) == ["run:1"], "for an approval somebody waits"
+    (card,) = await claim(store, NOW + MINUTE)
+    assert card.effect.payload == {"click": 1}
+
+
 @pytest.mark.parametrize("settled", [later(NOW + MINUTE), Settled("dead", error="no")])
 async def test_what_is_asked_for_in_flight_is_not_lost_by_a_failure(store: Store, settled: Settled) -> None:
     await ask(store, effect("run:1", latest=True))

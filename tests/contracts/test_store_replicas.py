@@ -18,7 +18,7 @@ from bot.domain.ports import Settled, Store, Tx
 from bot.domain.routing import Route
 from bot.domain.timeline import first_broken
 from bot.errors import TryLater
-from bot.store import open_store
+from bot.store import locks, open_store
 from tests.support.stores import KINDS, make_url
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -193,6 +193,21 @@ async def test_a_commit_on_one_replica_wakes_the_other(postgres: Replicas) -> No
         await asyncio.sleep(0)
         await one.write(lambda tx: tx.ask([effect("say:1", "lane")]))
     assert waiting.done()
+
+
+async def test_replicas_claim_one_after_the_other(postgres: Replicas) -> None:
+    """Else one could take the head of a lane while the other takes what has just come before it."""
+    one, two = postgres
+    await one.write(lambda tx: tx.ask([effect("say:1", "lane")]))
+
+    async def claiming(tx: Tx) -> asyncio.Task[object]:
+        await tx.look(locks.hold, "claim")  # type: ignore[attr-defined]
+        other = asyncio.ensure_future(two.claim("two", NOW, NOW + MINUTE, 1))
+        await asyncio.wait([other], timeout=0.1)
+        assert not other.done()
+        return other
+
+    assert len(await (await one.write(claiming))) == 1  # type: ignore[arg-type]
 
 
 async def test_changes_that_need_each_other_s_rows_both_come_through(postgres: Replicas) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.domain.alert import Alert
+from bot.domain.alert import Alert, OnceOnly
 from bot.domain.redaction import Redactor
 from bot.domain.triage import Verdict
 from bot.entry.auth import Auth, Bearer, Nobody, Signed
 from bot.entry.metrics import Metrics
 from bot.entry.webhooks import SourceEntry, Webhooks
+from bot.errors import Replayed
 from bot.plugins.sources import alertmanager, generic
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -38,10 +39,14 @@ class Intake:
     metrics: Metrics = field(default_factory=Metrics)
     now: datetime = NOW
 
-    async def accept(self, alerts: Sequence[Alert]) -> list[Verdict]:
+    async def accept(self, alerts: Sequence[Alert], once: OnceOnly | None = None) -> list[Verdict]:
         self.calls += 1
         if self.fails is not None:
             raise self.fails
+        if once is not None and once.key in self.used:
+            raise Replayed("this signed request was received before")
+        if once is not None:
+            self.used[once.key] = once.until
         self.alerts.extend(alerts)
         return [
             Verdict("opened", "nothing is open for this group", (), 1)
@@ -50,18 +55,12 @@ class Intake:
             for a in alerts
         ]
 
-    async def once(self, key: str, until: datetime) -> bool:
-        if key in self.used:
-            return False
-        self.used[key] = until
-        return True
-
     def counted(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(name, labels)
 
 
 def webhooks(intake: Intake, **settings: Any) -> Webhooks:
-    bearer, signed = Bearer([TOKEN, "an-older-token"]), Signed((SECRET, "an-older-secret"), intake.once)
+    bearer, signed = Bearer([TOKEN, "an-older-token"]), Signed((SECRET, "an-older-secret"))
 
     def source(name: str, format: Any, auth: Auth) -> SourceEntry:
         return SourceEntry(name, format.parse, format.Params(), auth)

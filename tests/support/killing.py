@@ -286,7 +286,9 @@ class Child:
             await self.end()
             raise Died
         answer = dict(json.loads(line))
-        assert "failed" not in answer, f"the program failed:\n{answer['failed']}"
+        if "failed" in answer:
+            await self.end()
+            raise AssertionError(f"the program failed:\n{answer['failed']}")
         return answer
 
     def kill(self) -> None:
