@@ -155,7 +155,7 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         room = SlackRoom(gateway, config.directory, config.slack.fallback_channel)
 
         intake = Intake(store, clock, current, config.server.queue)
-        incidents = Incidents(store, clock, current)
+        incidents = Incidents(store, clock, current, redact)
         runbooks = Runbooks(store, room, clock, current)
         advance = Advance(store, clock, current, actions, templates)
         review = Review(store, room, clock, templates, documents)

@@ -11,7 +11,7 @@ from bot.domain.alert import AlertState
 from bot.domain.incident import Change, Incident
 from bot.domain.naming import TITLE_LIMIT, clipped, nearest
 from bot.domain.people import Actor
-from bot.domain.ports import Clock, Store, Tx
+from bot.domain.ports import Clock, Redact, Store, Tx
 from bot.domain.rules import CurrentRules
 from bot.domain.run import Run
 from bot.domain.timeline import Entry
@@ -31,12 +31,16 @@ class Shown:
 
 
 class Incidents:
-    """Every function takes the incident's number and raises BadInput in words for the person when it cannot be."""
+    """Every function takes the incident's number and raises BadInput in words for the person when it cannot be.
 
-    def __init__(self, store: Store, clock: Clock, rules: CurrentRules) -> None:
+    What people write goes through `redact` first: it ends in the channel, in the database and in the post-mortem.
+    """
+
+    def __init__(self, store: Store, clock: Clock, rules: CurrentRules, redact: Redact) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
+        self._redact = redact
 
     @property
     def severities(self) -> Sequence[str]:
@@ -45,7 +49,7 @@ class Incidents:
     async def declare(self, title: str, severity: str, actor: Actor, service: str = "") -> Incident:
         """Open an incident by hand. An empty severity is the default one."""
         rules, now = self._rules(), self._clock()
-        title = " ".join(title.split())
+        title = " ".join(self._redact(title).split())
         if not title:
             raise BadInput(
                 "An incident needs a title: what is broken? For example `/incident open critical checkout is down`"
@@ -77,7 +81,7 @@ class Incidents:
     async def mitigate(self, incident_id: int, actor: Actor, why: str) -> str:
         return await self._change(
             incident_id,
-            lambda incident, now: lifecycle.mitigated(incident, actor, _bounded(why) or f"{actor.name} says so", now),
+            lambda incident, now: lifecycle.mitigated(incident, actor, self._written(why) or f"{actor.name} says so", now),
             lambda incident: f"{incident.ref} is mitigated. Resolve it when the cause is gone.",
             lambda incident: f"{incident.ref} is {incident.state} already.",
         )
@@ -93,7 +97,7 @@ class Incidents:
 
         return await self._change(
             incident_id,
-            lambda incident, now: lifecycle.resolved(incident, actor, _bounded(why), now),
+            lambda incident, now: lifecycle.resolved(incident, actor, self._written(why), now),
             changed,
             lambda incident: f"{incident.ref} is {incident.state} already.",
         )
@@ -103,7 +107,7 @@ class Incidents:
             raise BadInput("A note needs words: `/incident note the database was restarted by hand`")
         return await self._change(
             incident_id,
-            lambda incident, now: lifecycle.noted(incident, _bounded(text), actor, now),
+            lambda incident, now: lifecycle.noted(incident, self._written(text), actor, now),
             lambda incident: f"Noted in the timeline of {incident.ref}.",
         )
 
@@ -155,6 +159,9 @@ class Incidents:
             )
         return wanted
 
+    def _written(self, text: str) -> str:
+        return clipped(self._redact(text.strip()), NOTE_LIMIT)
+
     async def _change(
         self,
         incident_id: int,
@@ -181,7 +188,3 @@ async def known(tx: Tx, incident_id: int) -> Incident:
     if incident is None:
         raise BadInput(f"There is no INC-{incident_id}. `/incident list` shows what is open.")
     return incident
-
-
-def _bounded(text: str) -> str:
-    return clipped(text.strip(), NOTE_LIMIT)

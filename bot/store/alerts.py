@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, TextClause, bindparam, insert, select
 
 from bot.domain.alert import AlertState, Received
 from bot.store.rows import (
@@ -15,20 +16,25 @@ from bot.store.rows import (
     received_of,
     received_values,
 )
-from bot.store.statements import chunks, put
+from bot.store.statements import chunks, put, spelt_out
 from bot.store.statements import insert as insert_into
 from bot.store.tables import alert_log, alerts, counters, once_keys
 from bot.store.types import Utc, stored_key
 
 
 def next_id(conn: Connection, counter: str) -> int:
-    statement = insert_into(conn, counters).values(name=counter, value=1)
-    counting = statement.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1})
-    return int(conn.execute(counting.returning(counters.c.value)).scalar_one())
+    return int(conn.execute(_next_id(conn.dialect.name), {"name": counter, "value": 1}).scalar_one())
+
+
+@cache
+def _next_id(dialect: str) -> TextClause:
+    one_more = {"value": counters.c.value + 1}
+    statement = insert_into(dialect, counters).on_conflict_do_update(index_elements=["name"], set_=one_more)
+    return spelt_out(dialect, statement.returning(counters.c.value), ("name", "value"))
 
 
 def once(conn: Connection, key: str, until: datetime, now: datetime) -> bool:
-    statement = insert_into(conn, once_keys).values(key=key, until=until)
+    statement = insert_into(conn.dialect.name, once_keys).values(key=key, until=until)
     renewing = statement.on_conflict_do_update(
         index_elements=["key"],
         set_={"until": statement.excluded.until},

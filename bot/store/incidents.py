@@ -91,7 +91,7 @@ def save_run(conn: Connection, saved: Run) -> None:
     put(conn, runs, [rows.run_values(saved)])
     put(conn, run_steps, rows.step_values(saved))
     if given := rows.approval_values(saved):
-        conn.execute(insert_into(conn, approvals).on_conflict_do_nothing(), given)
+        conn.execute(insert_into(conn.dialect.name, approvals).on_conflict_do_nothing(), given)
 
 
 def context(conn: Connection, incident_id: int, epoch: int) -> Context | None:

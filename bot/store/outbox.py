@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    TextClause,
     and_,
     bindparam,
     case,
@@ -31,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.domain.effects import Effect, Priority
 from bot.domain.ports import Delivery, Settled
 from bot.store.rows import effect_of, effect_values, newest
-from bot.store.statements import chunks
+from bot.store.statements import chunks, spelt_out
 from bot.store.tables import outbox
 
 
@@ -42,7 +43,8 @@ def ask(conn: Connection, effects: Iterable[Effect]) -> bool:
         return False
     if conn.dialect.name == "sqlite":
         _forget_settled(conn, [effect.key for effect in asked if effect.latest_wins])
-    conn.execute(_ask(conn.dialect.name), [effect_values(effect) for effect in asked])
+    values = [effect_values(effect) for effect in asked]
+    conn.execute(_asking(conn.dialect.name, tuple(values[0])), values)
     return True
 
 
@@ -53,6 +55,10 @@ def _forget_settled(conn: Connection, keys: list[str]) -> None:
 
 
 @cache
+def _asking(dialect: str, names: tuple[str, ...]) -> TextClause:
+    return spelt_out(dialect, _ask(dialect), names)
+
+
 def _ask(dialect: str) -> sqlite.Insert | postgresql.Insert:
     """One statement, so that on PostgreSQL a row that is being settled at this moment is waited for and then revived, never missed."""
     statement = sqlite.insert(outbox) if dialect == "sqlite" else postgresql.insert(outbox)

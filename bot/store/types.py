@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 # Only an INTEGER counts by itself in SQLite; it has 64 bits there.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
+SQLITE_TIME = len("2026-03-01 12:00:00.000000")
 LONGEST_KEY = 600  # characters, of at most four bytes each
 
 
@@ -21,15 +24,36 @@ class Utc(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(_AS_TEXT if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError(f"a time without a zone: {value}")
-        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value
+        if dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).isoformat(" ", "microseconds")[:SQLITE_TIME]
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if isinstance(value, str):
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        at: datetime | None = value
+        return at
+
+
+class _AsText(sqlite.DATETIME):
+    """A DATETIME that is given and taken as it is kept, because SQLAlchemy's own conversion costs more than the rest of a row."""
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        return None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
+
+
+_AS_TEXT: TypeEngine[Any] = _AsText()  # type: ignore[no-untyped-call]
 
 
 class Words(TypeDecorator[str]):

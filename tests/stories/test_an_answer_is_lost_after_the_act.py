@@ -25,7 +25,8 @@ METHODS = (
 
 async def whole_story(it: Program) -> None:
     await it.alert()
-    await it.until(lambda: bool(it.channels("inc-1")) and "tocsin_approve" in it.text("inc-1"))
+    await it.until(lambda: "tocsin_approve" in it.text("inc-1"))
+    await it.wait(30, step=5)
     await it.click("U0BOB", "tocsin_ack")
     await it.click("U0BOB", "tocsin_approve")
     await it.wait(60)

@@ -45,7 +45,7 @@ async def whole_story(it: Program, text: str, **labels: str) -> None:
     status, answer = await it.post(hostile(it, text, **labels))
     assert status == 200, answer
     await it.settle()
-    for command in ("list", "show INC-1", f"note INC-1 {text[:2000]}", f"resolve INC-9 {text[:500]}", text[:500]):
+    for command in ("list", "show INC-1", f"note INC-1 {text[:2000]}", f"mitigate INC-1 {text[:500]}", "runbook INC-1"):
         await it.command("U0BOB", command)
     await it.click("U0BOB", "tocsin_escalate")
     await it.click("U0BOB", "tocsin_ack")
@@ -72,6 +72,7 @@ async def test_nothing_in_an_alert_is_a_mention_a_link_or_a_mark_in_slack(tmp_pa
         witness = Witness(it.world)
         more = {} if where == "summary" else {where: HOSTILE}
         await whole_story(it, HOSTILE, **more)
+        await it.command("U0BOB", HOSTILE[:500])
         assert injected(witness) == []
         mentions = [text for kind, text in witness.strings() if kind == "mrkdwn" and "<@" in text]
         assert mentions == [], "nobody is mentioned by an alert"

@@ -88,7 +88,7 @@ class House:
         self.rules = given or rules()
         templates = PlainTemplates()
         self.intake = Intake(store, self.clock, lambda: self.rules)
-        self.incidents = Incidents(store, self.clock, lambda: self.rules)
+        self.incidents = Incidents(store, self.clock, lambda: self.rules, lambda text: text)
         self.runbooks = Runbooks(store, self.room, self.clock, lambda: self.rules)
         self.advance = Advance(store, self.clock, lambda: self.rules, {"fake.set": self.action}, templates)
         self.review = Review(store, self.room, self.clock, templates, self.documents)

@@ -91,7 +91,8 @@ class Program:
         return self.world.workspace.state.direct(user)
 
     def messages(self, name: str) -> list[Message]:
-        return [one for one in self.channel(name).messages.values() if not one.subtype]
+        """What was written in the channel whose name begins so; nothing when there is none."""
+        return [one for channel in self.channels(name)[:1] for one in channel.messages.values() if not one.subtype]
 
     def text(self, name: str) -> str:
         """Everything that can be read in a channel."""
@@ -196,7 +197,7 @@ class Witness:
         channel = self._state.channels.get(str(change.get("channel")))
         if change["type"] == "message" and channel is not None:
             message = channel.messages.get(change["ts"]) or channel.ephemerals.get(change["ts"])
-            if message is not None and message.user == BOT_USER:
+            if message is not None and message.user == BOT_USER and not message.subtype:
                 self.seen.append({"text": message.text, "blocks": message.blocks, "attachments": message.attachments})
         elif change["type"] == "channel" and channel is not None:
             self.seen.append({"plain": [channel.name, channel.topic, channel.purpose]})
