@@ -46,7 +46,7 @@ from bench.served import (
 CONCURRENCY = {1: 64, 10: 32, 100: 8}  # deliveries in flight, by alerts per POST
 AS_DOCUMENTED, UNHINDERED = 1.0, 1000.0  # how fast Slack may be called
 RATE, NEW_SHARE = 200.0, 0.05  # alerts a second and the share of new incidents, where latency is measured
-DELIVERED_WITHIN = 10.0
+DELIVERED_WITHIN = 20.0
 CALM = 0.2  # of a core
 EVERY_ALERT = "select count(*) from alert_log"
 EVERY_INCIDENT = "select count(*) from incidents"

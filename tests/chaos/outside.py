@@ -1,20 +1,21 @@
-"""Everything around a child of tests/support/killing: Alertmanager, Slack with its people, the cluster, and time. It outlives the child.
+"""Everything around the children of tests/support/killing: Alertmanager, Slack with its people, the cluster, and time. It outlives them.
 
-What dies is started again, and whoever was not answered asks again: Alertmanager posts until it gets its 2xx, a person clicks until Slack shows no
-error or the button is gone.
+What dies is started again, unless a replica is left; and whoever was not answered asks again: Alertmanager posts until it gets its 2xx, a person
+clicks until Slack shows no error or the button is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
-import re
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,11 @@ import aiohttp
 from bot.cli.demo import TOKEN, overrides, secrets
 from bot.practice.cluster import faults as cluster_faults
 from bot.practice.cluster.auth import Ask
-from bot.practice.cluster.resources import DEPLOYMENTS
 from bot.practice.server import Practice
 from bot.practice.story import demo_world
 from bot.practice.workspace import faults as slack_faults
 from bot.practice.workspace.site import WorkspaceSettings
-from bot.practice.workspace.state import Channel, Message
+from bot.practice.workspace.state import Channel, File, Message
 from tests.support.clock import START
 from tests.support.killing import Child, Died, Order, Sheet
 from tests.support.program import free_port, webhook
@@ -38,19 +38,38 @@ MOST_LIVES = 4
 LONGEST_STEP = timedelta(seconds=30)
 
 
-@dataclass
-class Mishap:
-    """What happens at the call with this number (counted over Slack and the cluster, from 1; 0: nothing): its answer is lost; `kill`: to a dead man."""
+@dataclass(frozen=True)
+class Trouble:
+    """What goes wrong.
 
-    call: int = 0
+    `die`: the first child kills itself after that commit, or `before` it. `lose`: the answer to the call with that number is lost (counted over
+    Slack and the cluster, from 1), and with `kill` the first child is dead before it could have read it. 0: not at all. `seed`: of the faults that
+    strike at random.
+    """
+
+    die: int = 0
+    before: bool = False
+    lose: int = 0
     kill: bool = False
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`door`: where children come from. `database`: its URL (empty: a file in the folder). `replicas`: how many live at a time."""
+
+    door: str
+    folder: Path
+    database: str = ""
+    replicas: int = 1
+    trouble: Trouble = field(default_factory=Trouble)
 
 
 class CountedSlack(slack_faults.Faults):
-    """Counts the calls of Slack's Web API that are answered, and makes the mishap happen."""
+    """Counts the calls of Slack's Web API that are answered, and loses the answer that is to be lost."""
 
-    def __init__(self, outside: Outside) -> None:
-        super().__init__()
+    def __init__(self, outside: Outside, seed: int) -> None:
+        super().__init__(seed)
         self._outside = outside
 
     def take(self, method: str, *kinds: str) -> slack_faults.Fault | None:
@@ -60,129 +79,153 @@ class CountedSlack(slack_faults.Faults):
 
 
 class CountedCluster(cluster_faults.Faults):
-    """The same for the cluster."""
+    """The same for the cluster; and `flapping` is the share of its answers that are lost or a refusal for now."""
 
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, seed: int) -> None:
         super().__init__()
         self._outside = outside
+        self._random = random.Random(seed)
+        self.flapping = 0.0
 
     def take(self, ask: Ask) -> cluster_faults.Fault | None:
-        return cluster_faults.Fault(kind="lost") if self._outside.strikes() else super().take(ask)
+        if self._outside.strikes():
+            return cluster_faults.Fault(kind="lost")
+        if self._random.random() < self.flapping:
+            return self._random.choice([cluster_faults.Fault(kind="lost"), cluster_faults.Fault(kind="status", retry_after=0)])
+        return super().take(ask)
 
 
 class Outside:
-    """One case: a world, and the program living in it, a life at a time."""
+    """One case: a world, and the program living in it."""
 
-    def __init__(self, door: str, folder: Path, die: int = 0, before: bool = False, mishap: Mishap | None = None) -> None:
-        self.folder = folder
+    def __init__(self, setting: Setting) -> None:
+        self.folder = setting.folder
         self.lives = 0
-        self._door = door
-        self._die, self._before = die, before
-        self._mishap = mishap or Mishap()
-        self._child: Child | None = None
-        self.now = Sheet(folder / "sheet")
+        self._setting = setting
+        self._children: list[Child] = []
+        self._turn = itertools.count()
+        self.now = Sheet(self.folder / "sheet")
         self.now.set(START)
         settings = WorkspaceSettings(rate_limits=False)
         self.world = Practice(lambda: self.now().timestamp(), settings=settings, run_cluster=False)
         workspace = self.world.workspace
-        workspace.faults = workspace.desk.faults = CountedSlack(self)
-        self.world.cluster.faults = CountedCluster(self)
+        workspace.faults = workspace.desk.faults = CountedSlack(self, setting.trouble.seed)
+        self.cluster_faults = CountedCluster(self, setting.trouble.seed)
+        self.world.cluster.faults = self.cluster_faults
         workspace.delivery.settings.sign_now = time.time  # Bolt checks it against the real clock
 
     # ------------------------------------------------------------------------------------------- the program's lives
 
     def strikes(self) -> bool:
-        """Count a call; whether it is the one with the mishap."""
-        if self.now.count() != self._mishap.call:
+        """Count a call; whether its answer is to be lost."""
+        trouble = self._setting.trouble
+        if self.now.count() != trouble.lose:
             return False
-        if self._mishap.kill and self._child is not None:
-            os.kill(self._child.pid, signal.SIGKILL)
+        if trouble.kill:
+            os.kill(self._children[0].pid, signal.SIGKILL)
         return True
 
+    async def children(self) -> list[Child]:
+        """Those that live; new ones when nobody does."""
+        alive = [child for child in self._children if not child.dead]
+        while not alive:
+            for _ in range(self._setting.replicas if self.lives == 0 else 1):
+                self._children.append(await self._born())
+            alive = [child for child in self._children if not child.dead]
+        return alive
+
     async def child(self) -> Child:
-        """The program as it lives now, or a new life."""
-        while self._child is None or self._child.dead:
-            self.lives += 1
-            assert self.lives <= MOST_LIVES, "it dies again and again"
-            listen = f"127.0.0.1:{free_port()}"
-            self.world.deliver_by_http(f"http://{listen}/slack/events")
-            first = self.lives == 1
-            order = Order(
-                sheet=str(self.folder / "sheet"),
-                log=str(self.folder / f"commits-{self.lives}"),
-                listen=listen,
-                overrides={**overrides(self.world, self.folder, listen, auto=False), "slack.mode": "http", "slack.pace": 1000},
-                secrets=secrets(self.world),
-                die=self._die if first else 0,
-                before=self._before,
-            )
-            self._child = await Child.born(self._door, order)
-        return self._child
+        """One of them, each in turn."""
+        alive = await self.children()
+        return alive[next(self._turn) % len(alive)]
+
+    async def _born(self) -> Child:
+        self.lives += 1
+        assert self.lives <= MOST_LIVES, "it dies again and again"
+        listen = f"127.0.0.1:{free_port()}"
+        given = {"slack.mode": "http", "slack.pace": 1000}
+        if self._setting.database:
+            given["database.url"] = self._setting.database
+        first = self.lives == 1
+        order = Order(
+            sheet=str(self.folder / "sheet"),
+            log=str(self.folder / f"commits-{self.lives}"),
+            listen=listen,
+            overrides={**overrides(self.world, self.folder, listen, auto=False), **given},
+            secrets=secrets(self.world),
+            die=self._setting.trouble.die if first else 0,
+            before=self._setting.trouble.before,
+        )
+        return await Child.born(self._setting.door, order)
 
     def commits(self, life: int = 1) -> list[dict[str, Any]]:
         """The commits of a life that were completed."""
         return [json.loads(line) for line in (self.folder / f"commits-{life}").read_text().splitlines()]
 
-    async def settle(self) -> datetime | None:
-        """Deliver all that is due, over deaths if need be; when more comes due."""
-        told = await self._surely(lambda child: child.settle())
-        return datetime.fromisoformat(told["next"]) if told["next"] else None
+    async def settle(self, *, together: bool = True) -> datetime | None:
+        """Deliver all that is due, over deaths if need be; when more comes due. Replicas deliver `together`, or one after the other."""
+        while True:
+            alive = await self.children()
+            if together:
+                told = await asyncio.gather(*(child.settle() for child in alive), return_exceptions=True)
+            else:
+                told = [await _caught(child.settle()) for child in alive]
+            for one in told:
+                if isinstance(one, BaseException) and not isinstance(one, Died):
+                    raise one
+            due = [one["next"] for one in told if isinstance(one, dict) and one["next"]]
+            if not any(isinstance(one, Died) for one in told):
+                return datetime.fromisoformat(min(due)) if due else None
 
     async def look(self) -> dict[str, Any]:
-        return await self._surely(lambda child: child.look())
-
-    async def _surely(self, ask: Callable[[Child], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         while True:
             try:
-                return await ask(await self.child())
+                return await (await self.child()).look()
             except Died:
                 continue
 
     async def close(self) -> None:
-        if self._child is not None:
-            await self._child.end()
+        for child in self._children:
+            await child.end()
 
     # ------------------------------------------------------------------------------------------- what others do
 
-    async def alert(self, http: aiohttp.ClientSession, body: dict[str, Any]) -> None:
-        """Post it until it is answered with 2xx, as Alertmanager does."""
+    async def alert(self, http: aiohttp.ClientSession, body: dict[str, Any]) -> dict[str, Any]:
+        """Post it until it is answered with 2xx, as Alertmanager does; the answer."""
         for _ in range(2 * MOST_LIVES):
             child = await self.child()
             try:
                 headers = {"Authorization": f"Bearer {TOKEN}"}
                 async with http.post(f"{child.url}/webhooks/alertmanager", json=body, headers=headers) as answer:
                     if answer.status < 300:
-                        return
+                        return dict(await answer.json())
                     assert answer.status >= 500, await answer.text()
             except aiohttp.ClientError:
-                await self._dead(child)
+                await self._must_be_dead(child)
         raise AssertionError("the alert was never answered")
 
     async def click(self, user: str, action: str) -> None:
         """Press the newest such button until Slack shows no error, or until there is nothing left to press."""
         for _ in range(2 * MOST_LIVES):
-            child = await self.child()
             await self.settle()
             found = self.button(action)
             if found is None:
                 return
             channel, message = found
-            self.now.set(self.now() + timedelta(seconds=1))  # people have no two clicks in one moment
+            child = await self.child()
+            self.world.deliver_by_http(f"{child.url}/slack/events")
+            self.now.set(self.now() + timedelta(seconds=1))  # nobody clicks twice in one moment
             told = await self.world.workspace.acts.click(user, channel.id, message.ts, action)
             if told["ok"]:
                 return
-            await self._dead(child)
+            await self._must_be_dead(child)
         raise AssertionError(f"nobody answered the click on {action}")
 
-    async def _dead(self, child: Child) -> None:
+    async def _must_be_dead(self, child: Child) -> None:
         """An answer did not come: that is only right when the child died."""
         async with asyncio.timeout(10):
             while not child.dead:
-                try:
-                    await child.look()
-                except Died:
-                    return
-                await asyncio.sleep(0.01)
+                await _caught(child.look())
 
     async def until(self, holds: Callable[[], Awaitable[bool]], what: str, most: float = 900) -> None:
         """Let time pass, from one thing that is due to the next, until something holds."""
@@ -209,11 +252,12 @@ class Outside:
                     return channel, message
         return None
 
-    def pages(self, user: str) -> list[Message]:
-        direct = self.world.workspace.state.direct(user)
-        return [one for one in direct.messages.values() if key_of(one).startswith("page:")]
+    def keys(self, prefix: str = "") -> list[str]:
+        """The keys of the messages that the bot posted anywhere."""
+        every = self.world.workspace.state.channels.values()
+        return [key for one in every for message in one.messages.values() if (key := key_of(message)).startswith(prefix) and key]
 
-    def files(self, prefix: str) -> list[Any]:
+    def files(self, prefix: str) -> list[File]:
         return [one for one in self.world.workspace.state.files.values() if one.completed and one.name.startswith(prefix)]
 
     def patches(self) -> list[str]:
@@ -226,32 +270,32 @@ class Outside:
         ]
 
 
+async def _caught(asking: Awaitable[dict[str, Any]]) -> dict[str, Any] | Died:
+    try:
+        return await asking
+    except Died as died:
+        return died
+
+
 def key_of(message: Message) -> str:
     return str(((message.metadata or {}).get("event_payload") or {}).get("key") or "")
 
 
-VARIABLE = re.compile(
-    r"<!date\^\d+\^[^>]*>|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?|\b\d\d:\d\d(:\d\d)?\b|\b\d+ ?(s|min)\b"
-    r"|\b[CD]0PR[0-9A-F]{7}\b|/\S+(?=/postmortems/)|`[0-9a-f]{64}`"
-)
+@asynccontextmanager
+async def outside(setting: Setting) -> AsyncIterator[Outside]:
+    setting.folder.mkdir(parents=True, exist_ok=True)
+    it = Outside(setting)
+    demo_world(it.world.cluster)
+    it.world.cluster.tick()
+    await it.world.start()
+    try:
+        yield it
+    finally:
+        await it.close()
+        await it.world.stop()
 
 
-# After an interruption the bot finds a thing done instead of doing it, and cannot know whether a page arrived: it says so, and that is right.
-THE_SAME = (
-    (re.compile(r"RUN-1 did rollback: Deployment shop/checkout: revision: 14 -> 13 \([^)]*\)"), "RUN-1: rollback is done already"),
-    (re.compile(r"page_skipped: (.*) may have been paged.*"), r"page_sent: \1 was paged through Slack"),
-    (re.compile(r"\b(.{3,20}) may have been paged, and is not paged again: INC-1 is \w+"), r"\1 was paged through Slack"),
-)
-
-
-def timeless(text: str) -> str:
-    """The same text whenever and wherever it was written: no times, no ids that Slack gave, no folders, no hashes of the times."""
-    for pattern, same in THE_SAME:
-        text = pattern.sub(same, text)
-    return VARIABLE.sub("…", text)
-
-
-async def story(it: Outside) -> None:
+async def story(it: Outside, *, cluster_flaps: float = 0.0) -> None:
     """The demo's story: an alert, a page, a second page, an acknowledgement, an approval, a rollback, a resolution, a post-mortem."""
     async with aiohttp.ClientSession() as http:
         await it.alert(http, webhook(it.now))
@@ -260,7 +304,7 @@ async def story(it: Outside) -> None:
             return it.button("tocsin_approve") is not None
 
         async def paged_twice() -> bool:
-            return bool(it.pages("U0BOB"))
+            return any(key.endswith("person:bob") for key in it.keys("page:"))
 
         async def mitigated() -> bool:
             return (await it.look())["incidents"]["INC-1"]["state"] == "mitigated"
@@ -274,76 +318,9 @@ async def story(it: Outside) -> None:
         await it.until(offered, "an offer to roll back")
         await it.until(paged_twice, "a page to the second level")
         await it.click("U0BOB", "tocsin_ack")
+        it.cluster_faults.flapping = cluster_flaps
         await it.click("U0BOB", "tocsin_approve")
         await it.until(mitigated, "a mitigated incident")
         await it.alert(http, webhook(it.now, firing=False))
         await it.until(shared, "a post-mortem in the channel")
         await it.until(quiet, "an empty outbox")
-
-
-async def final(it: Outside) -> dict[str, Any]:
-    """The state at the end, in a form that can be compared: all that is in Slack, in the cluster and in the database, without times."""
-    state = it.world.workspace.state
-    channels: dict[str, Any] = {}
-    for channel in state.channels.values():
-        messages = [one for one in channel.messages.values() if not one.subtype]
-        channels[channel.name or f"direct {channel.im_with}"] = {
-            "topic": timeless(channel.topic),
-            "purpose": timeless(channel.purpose),
-            "members": sorted(channel.members),
-            "pinned": [key_of(channel.messages[ts]) for ts in channel.pins],
-            "messages": sorted(
-                f"{key_of(one)} | {timeless(one.text)} | {timeless(json.dumps(one.blocks, ensure_ascii=False))}"
-                for one in messages
-            ),
-            "files": sorted(one.name for one in state.files.values() if channel.id in one.channels),
-        }
-    (deployment,) = [one for one in it.world.cluster.snapshot()["deployments"] if one["name"] == "checkout"]
-    (file,) = it.files("INC-1-post-mortem") or (None,)
-    written = it.folder / "postmortems" / "INC-1.md"
-    return {
-        "channels": channels,
-        "deployment": {name: deployment[name] for name in ("image", "ready")},
-        "generation": it.world.cluster.store.need(DEPLOYMENTS, "shop", "checkout")["metadata"]["generation"],
-        "patches": it.patches(),
-        "post-mortem": timeless(file.content.decode()).splitlines() if file else None,
-        "as written": file is not None and written.read_bytes() == file.content,
-        **json.loads(timeless(json.dumps(await it.look()))),
-    }
-
-
-def differences(one: Any, other: Any, path: str = "", *, ordered: bool = True) -> list[str]:
-    """Where two states differ, in words. Not `ordered`: the same lines in another order are no difference."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return [
-            line
-            for name in dict.fromkeys([*one, *other])
-            for line in differences(one.get(name), other.get(name), f"{path}/{name}", ordered=ordered)
-        ]
-    if isinstance(one, list) and isinstance(other, list):
-        missing, more = _without(one, other), _without(other, one)
-        order = ["    in another order"] if ordered and not missing and not more and one != other else []
-        lines = [f"    - {text}"[:600] for text in missing] + [f"    + {text}"[:600] for text in more] + order
-        return [f"{path}:", *lines] if lines else []
-    return [] if one == other else [f"{path}: {other!r} instead of {one!r}"]
-
-
-def _without(some: list[Any], others: list[Any]) -> list[Any]:
-    left = list(others)
-    return [one for one in some if not (one in left and not left.remove(one))]  # type: ignore[func-returns-value]
-
-
-@asynccontextmanager
-async def outside(
-    door: str, folder: Path, die: int = 0, before: bool = False, mishap: Mishap | None = None
-) -> AsyncIterator[Outside]:
-    folder.mkdir(parents=True, exist_ok=True)
-    it = Outside(door, folder, die, before, mishap)
-    demo_world(it.world.cluster)
-    it.world.cluster.tick()
-    await it.world.start()
-    try:
-        yield it
-    finally:
-        await it.close()
-        await it.world.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.practice.workspace_site import MAYA, Site
+from tests.practice.workspace_site import ADA, Site
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de")
 
@@ -54,7 +54,7 @@ async def test_a_file_that_could_run_as_a_page_is_only_for_saving(site: Site) ->
 async def test_the_event_stream_carries_each_change_with_its_content(site: Site) -> None:
     async with site.http.get(f"{site.url}/control/events") as stream:
         assert await stream.content.readline() == b": hello\n"
-        site.workspace.acts.say(MAYA, _incidents(site), "<b>hi</b>")
+        site.workspace.acts.say(ADA, _incidents(site), "<b>hi</b>")
         await stream.content.readline()
         line = (await stream.content.readline()).decode()
     assert '"type": "message"' in line

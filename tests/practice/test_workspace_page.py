@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from tests.practice.workspace_site import MAYA, Site, bolt, button, connected
+from tests.practice.workspace_site import ADA, Site, bolt, button, connected
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium")]
@@ -85,8 +85,8 @@ async def test_pressing_a_button_reaches_the_app_and_shows_what_it_made_of_it(si
 async def test_an_ephemeral_message_is_shown_to_its_person_only(site: Site, page: Page) -> None:
     slack = site.client()
     channel = (await slack.conversations_create(name="inc-1"))["channel"]["id"]
-    await slack.conversations_invite(channel=channel, users=[MAYA])
-    await slack.chat_postEphemeral(channel=channel, user=MAYA, text="You are on call")
+    await slack.conversations_invite(channel=channel, users=[ADA])
+    await slack.chat_postEphemeral(channel=channel, user=ADA, text="You are on call")
     await expect(page.locator(".only-you")).to_contain_text("Only visible to you")
     await page.locator("#me").select_option("U0BOB")
     await expect(page.locator(".only-you")).to_have_count(0)

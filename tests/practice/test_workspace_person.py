@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.practice.person import Person, Press, Say
 from bot.practice.server import Practice
 from bot.practice.story import demo_world
-from tests.practice.workspace_site import MAYA, Site, bolt, button, connected
+from tests.practice.workspace_site import ADA, Site, bolt, button, connected
 
 
 async def test_a_person_presses_the_button_when_it_appears_and_goes_on(site: Site) -> None:
@@ -26,7 +26,7 @@ async def test_a_person_presses_the_button_when_it_appears_and_goes_on(site: Sit
 
     told: list[str] = []
     steps = [Press("app.*", delay=0), Say("All good again", delay=0)]
-    person = Person(site.url, MAYA, steps, told.append)
+    person = Person(site.url, ADA, steps, told.append)
     async with connected(site, app), asyncio.TaskGroup() as group:
         group.create_task(person.run())
         slack = site.client()

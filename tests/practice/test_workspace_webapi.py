@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from tests.practice.workspace_site import MAYA, TOMAS, Site, button
+from tests.practice.workspace_site import ADA, BOB, Site, button
 
 
 async def error_of(call: Any) -> str:
@@ -65,19 +65,19 @@ async def test_a_bad_channel_name_is_refused_with_its_reason(site: Site, name: s
 async def test_inviting_is_all_or_nothing_unless_forced(site: Site) -> None:
     slack = site.client()
     channel = (await slack.conversations_create(name="inc-1"))["channel"]["id"]
-    assert await error_of(slack.conversations_invite(channel=channel, users=[MAYA, "U404"])) == "user_not_found"
-    assert MAYA not in (await slack.conversations_members(channel=channel))["members"]
-    forced = await slack.conversations_invite(channel=channel, users=[MAYA, "U404"], force=True)
+    assert await error_of(slack.conversations_invite(channel=channel, users=[ADA, "U404"])) == "user_not_found"
+    assert ADA not in (await slack.conversations_members(channel=channel))["members"]
+    forced = await slack.conversations_invite(channel=channel, users=[ADA, "U404"], force=True)
     assert forced["errors"] == [{"user": "U404", "ok": False, "error": "user_not_found"}]
-    assert await error_of(slack.conversations_invite(channel=channel, users=[MAYA])) == "already_in_channel"
+    assert await error_of(slack.conversations_invite(channel=channel, users=[ADA])) == "already_in_channel"
     assert await error_of(slack.conversations_invite(channel=channel, users=["U0TOCSIN"])) == "cant_invite_self"
 
 
 async def test_a_private_channel_hides_from_the_app_outside_and_a_public_one_refuses(site: Site) -> None:
     slack = site.client()
     state = site.workspace.state
-    private = state.add_channel("secret", MAYA, is_private=True)
-    public = state.add_channel("open", MAYA)
+    private = state.add_channel("secret", ADA, is_private=True)
+    public = state.add_channel("open", ADA)
     assert await error_of(slack.chat_postMessage(channel=private.id, text="hi")) == "channel_not_found"
     assert await error_of(slack.chat_postMessage(channel=public.id, text="hi")) == "not_in_channel"
     await slack.conversations_join(channel=public.id)
@@ -88,8 +88,8 @@ async def test_a_private_channel_hides_from_the_app_outside_and_a_public_one_ref
 
 async def test_a_person_as_channel_means_their_direct_messages(site: Site) -> None:
     slack = site.client()
-    posted = await slack.chat_postMessage(channel=MAYA, text="You are on call")
-    opened = await slack.conversations_open(users=MAYA)
+    posted = await slack.chat_postMessage(channel=ADA, text="You are on call")
+    opened = await slack.conversations_open(users=ADA)
     assert posted["channel"] == opened["channel"]["id"]
     assert posted["channel"].startswith("D")
 
@@ -134,7 +134,7 @@ async def test_replies_live_in_their_thread(site: Site) -> None:
 async def test_only_its_own_messages_can_be_changed_by_the_app(site: Site) -> None:
     slack = site.client()
     channel = (await slack.conversations_create(name="inc-1"))["channel"]["id"]
-    theirs = site.workspace.acts.say(MAYA, channel, "I am looking")
+    theirs = site.workspace.acts.say(ADA, channel, "I am looking")
     assert await error_of(slack.chat_update(channel=channel, ts=theirs.ts, text="x")) == "cant_update_message"
     assert await error_of(slack.chat_update(channel=channel, ts="1.000000", text="x")) == "message_not_found"
     assert await error_of(slack.chat_delete(channel=channel, ts=theirs.ts)) == "cant_delete_message"
@@ -154,12 +154,12 @@ async def test_an_update_with_text_only_takes_the_blocks_away_and_marks_it_edite
 async def test_an_ephemeral_message_is_seen_by_one_person_and_is_in_no_history(site: Site) -> None:
     slack = site.client()
     channel = (await slack.conversations_create(name="inc-1"))["channel"]["id"]
-    assert await error_of(slack.chat_postEphemeral(channel=channel, user=MAYA, text="psst")) == "user_not_in_channel"
-    await slack.conversations_invite(channel=channel, users=[MAYA])
-    await slack.chat_postEphemeral(channel=channel, user=MAYA, text="psst")
+    assert await error_of(slack.chat_postEphemeral(channel=channel, user=ADA, text="psst")) == "user_not_in_channel"
+    await slack.conversations_invite(channel=channel, users=[ADA])
+    await slack.chat_postEphemeral(channel=channel, user=ADA, text="psst")
     history = await slack.conversations_history(channel=channel)
     assert "psst" not in [item["text"] for item in history["messages"]]
-    assert [item["only_for"] for item in (await site.channel(channel))["ephemerals"]] == [MAYA]
+    assert [item["only_for"] for item in (await site.channel(channel))["ephemerals"]] == [ADA]
 
 
 async def test_pins_bookmarks_topics_and_reactions_stay(site: Site) -> None:
@@ -181,11 +181,11 @@ async def test_pins_bookmarks_topics_and_reactions_stay(site: Site) -> None:
 
 async def test_people_are_found_by_id_and_by_email(site: Site) -> None:
     slack = site.client()
-    assert (await slack.users_lookupByEmail(email="Ada@practice.example"))["user"]["id"] == MAYA
+    assert (await slack.users_lookupByEmail(email="Ada@practice.example"))["user"]["id"] == ADA
     assert await error_of(slack.users_lookupByEmail(email="nobody@practice.example")) == "users_not_found"
-    assert (await slack.users_info(user=TOMAS))["user"]["real_name"] == "Bob Kahn"
+    assert (await slack.users_info(user=BOB))["user"]["real_name"] == "Bob Kahn"
     groups = await slack.usergroups_list(include_users=True)
-    assert groups["usergroups"][0]["users"] == [MAYA]
+    assert groups["usergroups"][0]["users"] == [ADA]
 
 
 async def test_tokens_and_method_names_are_checked(site: Site) -> None:

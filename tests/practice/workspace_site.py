@@ -16,8 +16,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.practice.workspace.site import Workspace, WorkspaceSettings
 
-MAYA = "U0ADA"
-TOMAS = "U0BOB"
+ADA = "U0ADA"
+BOB = "U0BOB"
 
 
 class Site:

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -253,24 +254,52 @@ async def practice(clock: HandClock) -> AsyncIterator[Practice]:
         await world.stop()
 
 
-def configured(world: Practice, state: Path, listen: str, more: Mapping[str, Any] | None = None) -> Config:
+def configured(
+    world: Practice, state: Path, listen: str, more: Mapping[str, Any] | None = None, folder: Path = EXAMPLE
+) -> Config:
     """The example configuration as the demo uses it."""
     given = {**overrides(world, state, listen, auto=False), "slack.pace": 1000, **(more or {})}
-    return load(EXAMPLE, app.registry(), secrets(world), overrides=given)
+    return load(folder, app.registry(), secrets(world), overrides=given)
+
+
+@asynccontextmanager
+async def served(world: Practice, state: Path, more: Mapping[str, Any] | None = None) -> AsyncIterator[Served]:
+    """Everything running by itself, in real time, as `tocsin serve` runs it; stopped at the end unless a story stops it."""
+    listen = f"127.0.0.1:{free_port()}"
+    stop, ready = asyncio.Event(), asyncio.Event()
+    async with app.built(configured(world, state, listen, more)) as tocsin, asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(app.serve(tocsin, stop, ready))
+        await ready.wait()
+        try:
+            yield Served(tocsin, f"http://{listen}", stop, serving)
+        finally:
+            stop.set()
+
+
+@dataclass(frozen=True)
+class Served:
+    tocsin: app.Tocsin
+    url: str
+    stop: asyncio.Event
+    serving: asyncio.Task[None]
 
 
 @asynccontextmanager
 async def program(
-    state: Path, more: Mapping[str, Any] | None = None, world: Practice | None = None, clock: HandClock | None = None
+    state: Path,
+    more: Mapping[str, Any] | None = None,
+    world: Practice | None = None,
+    clock: HandClock | None = None,
+    folder: Path = EXAMPLE,
 ) -> AsyncIterator[Program]:
     """Everything running: the web server, intake and Socket Mode by themselves, the outbox when a story says `settle`."""
     clock = clock or HandClock()
     if world is None:
-        async with practice(clock) as own, program(state, more, own, clock) as made:
+        async with practice(clock) as own, program(state, more, own, clock, folder) as made:
             yield made
         return
     listen = f"127.0.0.1:{free_port()}"
-    config = configured(world, state, listen, more)
+    config = configured(world, state, listen, more, folder)
     async with app.built(config, clock) as tocsin, aiohttp.ClientSession() as http, app.entrances(tocsin):
         if tocsin.socket_mode is not None:
             await tocsin.socket_mode.connected.wait()
