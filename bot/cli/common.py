@@ -21,7 +21,7 @@ T = TypeVar("T")
 ConfigFolder = Annotated[Path, typer.Option("--config", "-c", help="the folder with tocsin.yaml", show_default=True)]
 DEFAULT_FOLDER = Path("config")
 # Seconds that a thread may keep the others waiting (Python: 5 ms). The loop hands work to the database's threads and back all the time.
-SWITCH = 0.0005
+SWITCH = 0.005
 
 
 def loaded(folder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
