@@ -39,9 +39,18 @@ def main() -> None:
     """The `tocsin` command."""
     try:
         app()
-    except BadInput as error:
+    except (BadInput, GaveUp, TryLater, OSError, ExceptionGroup) as error:
+        sys.exit(_said(error))
+
+
+def _said(error: Exception) -> int:
+    """Say what went wrong; the exit code. What nobody foresaw stays an exception."""
+    if isinstance(error, ExceptionGroup):  # out of a task group: the first one tells why it ended
+        return _said(error.exceptions[0])
+    if isinstance(error, BadInput):
         typer.echo(str(error), err=True)
-        sys.exit(2)
-    except (GaveUp, TryLater) as error:
+        return 2
+    if isinstance(error, GaveUp | TryLater | OSError):
         typer.echo(f"not possible now: {error}", err=True)
-        sys.exit(1)
+        return 1
+    raise error

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bot import app
-from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
+from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, run, set_up_logs
 from bot.config import schema
 from bot.entry.doctor import examine
 from bot.errors import BadInput
@@ -38,7 +38,7 @@ def schema_(
 
 def doctor(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """Try everything the configuration points to: what is missing, and how to mend it. Exit code 1 when something is."""
-    settings = loaded(config)
+    settings = at_home(loaded(config))
     set_up_logs("error", "console")
 
     async def work() -> bool:

@@ -20,8 +20,6 @@ from bot.config import Config, load
 T = TypeVar("T")
 ConfigFolder = Annotated[Path, typer.Option("--config", "-c", help="the folder with tocsin.yaml", show_default=True)]
 DEFAULT_FOLDER = Path("config")
-# Seconds that a thread may keep the others waiting (Python: 5 ms). The loop hands work to the database's threads and back all the time.
-SWITCH = 0.005
 
 
 def loaded(folder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -29,9 +27,14 @@ def loaded(folder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     return load(folder, app.registry(), os.environ, overrides=overrides or {})
 
 
+def at_home(settings: Config) -> Config:
+    """The same, with the folder that `state` names made when it is not there."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    return settings
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine on uvloop."""
-    sys.setswitchinterval(SWITCH)
     return uvloop.run(work)
 
 

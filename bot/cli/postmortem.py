@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
 from bot.errors import BadInput
+from bot.store import open_store
 
 commands = typer.Typer(help="Post-mortems.", no_args_is_help=True)
 
@@ -29,7 +31,7 @@ def export(
     set_up_logs("error", "console")
 
     async def work() -> tuple[str, str]:
-        async with app.built(settings) as tocsin:
+        async with app.built(settings, open_store=partial(open_store, create=False)) as tocsin:
             return await tocsin.review.draft(number)
 
     path, text = run(work())

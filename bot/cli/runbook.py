@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bot import app
-from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
+from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, run, set_up_logs
 from bot.cli.postmortem import incident_number
 from bot.config.linting import lint as lint_runbooks
 from bot.domain import run as runs
@@ -41,7 +41,7 @@ def plan(
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Look at the world and show what the runbook would change. Changes nothing. Exit code 1 when a step cannot be planned."""
-    settings = loaded(config)
+    settings = at_home(loaded(config))
     set_up_logs("error", "console")
     runbook = settings.runbooks.get(name)
     if runbook is None:

@@ -10,7 +10,7 @@ import structlog
 import typer
 
 from bot import app
-from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, keep_what_is_loaded, loaded, run, set_up_logs
+from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, keep_what_is_loaded, loaded, run, set_up_logs
 from bot.config import ConfigErrors
 from bot.config import reload as config_reload
 from bot.errors import BadInput
@@ -23,7 +23,7 @@ log = structlog.get_logger("serve")
 
 def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """Receive alerts, talk to Slack, run runbooks; until SIGTERM or Ctrl-C. SIGHUP reads the configuration again."""
-    settings = loaded(config)
+    settings = at_home(loaded(config))
     set_up_logs(settings.log.level, settings.log.format)
     for warning in settings.warnings:
         log.warning("configuration", problem=str(warning))
@@ -47,7 +47,6 @@ def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
             keep_what_is_loaded()
             await app.serve(tocsin, stop)
 
-    settings.state.mkdir(parents=True, exist_ok=True)
     pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
     try:
         run(work())
@@ -69,6 +68,6 @@ def reload(config: ConfigFolder = DEFAULT_FOLDER) -> None:
 @database.command("upgrade")
 def upgrade_(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """Bring the database to this version's schema (SQLite does it by itself at start)."""
-    url = loaded(config).database.url.reveal()
+    url = at_home(loaded(config)).database.url.reveal()
     run(upgrade(url))
     typer.echo(f"the database is at {run(current_revision(url))}")

@@ -128,7 +128,7 @@ async def _clock(config: Config, http: Http, clock: Clock) -> Found:
     """Slack's own Date header is the clock that signatures and timestamps are held against."""
     try:
         reply = await http.ask("GET", config.slack.api_url + "api.test")
-        theirs = parsedate_to_datetime(reply.headers["Date"]).astimezone(UTC)
+        theirs = parsedate_to_datetime(reply.headers["date"]).astimezone(UTC)
     except (BadInput, GaveUp, TryLater, KeyError, ValueError) as error:
         return Found(True, "clock", f"could not be compared with Slack's: {error}")
     skew = abs(clock() - theirs)

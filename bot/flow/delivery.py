@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain import lifecycle
+from bot.domain.alert import AlertState
 from bot.domain.incident import Change, Incident, warned
 from bot.domain.ports import Clock, Delivery, Room, Store, Tx
+from bot.domain.run import Run
 from bot.errors import GaveUp
 
 Record = Callable[[Tx], Awaitable[None]]
@@ -25,9 +27,13 @@ def payload(delivery: Delivery) -> Mapping[str, Any]:
 
 async def incident_of(store: Store, delivery: Delivery) -> Incident:
     """The incident that a delivery is about, as it is now."""
-    incident = await store.read(lambda tx: tx.incident(payload(delivery)["incident_id"]))
+    return await store.read(lambda tx: existing(tx, payload(delivery)["incident_id"]))
+
+
+async def existing(tx: Tx, incident_id: int) -> Incident:
+    incident = await tx.incident(incident_id)
     if incident is None:
-        raise GaveUp(f"incident {payload(delivery)['incident_id']} does not exist")
+        raise GaveUp(f"incident {incident_id} does not exist")
     return incident
 
 
@@ -35,9 +41,7 @@ def recording(incident_id: int, decide: Callable[[Incident], Change]) -> Record:
     """A record that applies a decision to the incident as it is at the commit; nothing is saved when it decides nothing."""
 
     async def record(tx: Tx) -> None:
-        incident = await tx.incident(incident_id)
-        if incident is None:
-            raise GaveUp(f"incident {incident_id} does not exist")
+        incident = await existing(tx, incident_id)
         change = decide(incident)
         if change.entries or change.effects or change.incident != incident:
             await tx.save(change)
@@ -86,9 +90,12 @@ class ChannelEffects:
         return recording(incident.id, lambda current: warned(current, text, now))
 
     async def card(self, delivery: Delivery) -> Record | None:
-        incident = await incident_of(self._store, delivery)
-        alerts = await self._store.read(lambda tx: tx.alerts_of(incident.id))
-        runs = await self._store.read(lambda tx: tx.runs_of(incident.id))
+        number: int = payload(delivery)["incident_id"]
+
+        async def look(tx: Tx) -> tuple[Incident, tuple[AlertState, ...], tuple[Run, ...]]:
+            return await existing(tx, number), await tx.alerts_of(number), await tx.runs_of(number)
+
+        incident, alerts, runs = await self._store.read(look)
         ts = await self._room.card(incident, alerts, runs, delivery.again)
         if ts == incident.card_ts:
             return None

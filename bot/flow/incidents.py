@@ -81,7 +81,9 @@ class Incidents:
     async def mitigate(self, incident_id: int, actor: Actor, why: str) -> str:
         return await self._change(
             incident_id,
-            lambda incident, now: lifecycle.mitigated(incident, actor, self._written(why) or f"{actor.name} says so", now),
+            lambda incident, now: lifecycle.mitigated(
+                incident, actor, self._written(why) or f"{actor.name} says so", now
+            ),
             lambda incident: f"{incident.ref} is mitigated. Resolve it when the cause is gone.",
             lambda incident: f"{incident.ref} is {incident.state} already.",
         )

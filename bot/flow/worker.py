@@ -159,8 +159,10 @@ class Worker:
                 key=delivery.effect.key,
             )
         finally:
+            full = len(self._running) >= SLOTS
             self._running.pop(delivery.id, None)
-            self._bell.set()
+            if full:  # else the commit that settled it has rung
+                self._bell.set()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt, and its outcome committed together with what the handler recorded."""

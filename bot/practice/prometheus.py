@@ -96,6 +96,7 @@ class Prometheus:
             app.router.add_get(f"/api/v1/{path}", answer)
             app.router.add_post(f"/api/v1/{path}", answer)
         app.router.add_get("/api/v1/rules", self._rules)
+        app.router.add_get("/api/v1/status/buildinfo", _build_info)
         app.router.add_get("/api/v1/alerts", self._alerts)
         app.router.add_get("/-/ready", _ready)
         app.router.add_get("/-/healthy", _healthy)
@@ -196,6 +197,10 @@ class Prometheus:
 
 async def _ready(_request: web.Request) -> web.Response:
     return web.Response(text="Prometheus Server is Ready.\n")
+
+
+async def _build_info(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "success", "data": {"version": "2.42.0+practice", "goVersion": "none"}})
 
 
 async def _healthy(_request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ ATTEMPTS = 10
 _UNIQUE = "23505"
 _RACES = {_UNIQUE, "40001", "40P01"}  # unique violation, serialization failure, deadlock
 _UNIQUE_IN_SQLITE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
+_BROKEN_SQLITE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}  # until somebody puts the right file there
 # Connection exceptions, insufficient resources, operator intervention (restart), lock timeout: see PostgreSQL's appendix A.
 _UNAVAILABLE = ("08", "53", "57", "55P03", "25P03")
 
@@ -46,7 +47,8 @@ def understood(error: Exception, *, uncertain: bool = False) -> Exception:
     code = str(getattr(reason, "sqlstate", None) or "")
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     away = isinstance(error, OperationalError | InterfaceError | TimeoutError | OSError | asyncpg.InterfaceError)
-    if lost or away or code.startswith(_UNAVAILABLE):
+    broken = getattr(reason, "sqlite_errorname", None) in _BROKEN_SQLITE
+    if lost or away or broken or code.startswith(_UNAVAILABLE):
         said = str(reason) or type(reason).__name__
         return TryLater(f"database: {said}", uncertain=uncertain)
     return error

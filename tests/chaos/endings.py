@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 from bot.practice.cluster.resources import DEPLOYMENTS
@@ -14,6 +15,8 @@ VARIABLE = re.compile(
     r"<!date\^\d+\^[^>]*>|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?|\b\d\d:\d\d(:\d\d)?\b|\b\d+ ?(s|min)\b"
     r"|\b[CD]0PR[0-9A-F]{7}\b|/\S+(?=/postmortems/)|`[0-9a-f]{64}`"
 )
+# A page says where to go: to the channel once there is one. What is said has the number of its timeline entry in its key.
+LATE_OR_EARLY = ((re.compile(r"its channel is being opened"), "<#…>"), (re.compile(r"\bsay:1:\d+"), "say:1:…"))
 # After an interruption the bot finds a thing done instead of doing it, and cannot know whether a page arrived: it says so, and that is right.
 THE_SAME = (
     (re.compile(r"RUN-1 did rollback: Deployment shop/checkout: revision: 14 -> 13 \([^)]*\)"), "RUN-1: rollback is done already"),
@@ -29,7 +32,7 @@ def timeless(value: Any) -> Any:
     if isinstance(value, list):
         return [timeless(part) for part in value]
     if isinstance(value, str):
-        for pattern, same in THE_SAME:
+        for pattern, same in (*THE_SAME, *LATE_OR_EARLY):
             value = pattern.sub(same, value)
         return VARIABLE.sub("…", value)
     return value
@@ -40,7 +43,8 @@ async def final(it: Outside) -> dict[str, Any]:
     state = it.world.workspace.state
     channels: dict[str, Any] = {}
     for channel in state.channels.values():
-        messages = [one for one in channel.messages.values() if not one.subtype]
+        # In direct messages, what has no key answers a click when Slack's other ways to answer fail.
+        messages = [one for one in channel.messages.values() if not one.subtype and (key_of(one) or not channel.im_with)]
         channels[channel.name or f"direct {channel.im_with}"] = {
             "topic": channel.topic,
             "purpose": channel.purpose,
@@ -53,6 +57,8 @@ async def final(it: Outside) -> dict[str, Any]:
         }
     (deployment,) = [one for one in it.world.cluster.snapshot()["deployments"] if one["name"] == "checkout"]
     files = it.files("INC-1-post-mortem")
+    looked = await it.look()
+    looked["waiting"].pop("escalate", None)  # a timer that will find nothing to do
     written = it.folder / "postmortems" / "INC-1.md"
     return dict(
         timeless(
@@ -62,8 +68,9 @@ async def final(it: Outside) -> dict[str, Any]:
                 "generation": it.world.cluster.store.need(DEPLOYMENTS, "shop", "checkout")["metadata"]["generation"],
                 "patches": it.patches(),
                 "post-mortem": files[0].content.decode().splitlines() if files else [],
+                "keys used twice": [key for key, times in Counter(it.keys()).items() if times > 1],
                 "as written": [written.read_bytes() == file.content for file in files],
-                **await it.look(),
+                **looked,
             }
         )
     )
@@ -80,7 +87,8 @@ def must_be_right(state: dict[str, Any]) -> None:
     assert state["as written"] == [True]
     assert state["dead"] == []
     assert state["due"] == {}
-    assert set(state["waiting"]) <= {"escalate"}
+    assert state["waiting"] == {}
+    assert state["keys used twice"] == []
     assert [name for name in state["channels"] if name.startswith("inc-")] == ["inc-1-checkout-high-error-rate"]
 
 

@@ -103,7 +103,9 @@ class Outside:
         self.lives = 0
         self._setting = setting
         self._children: list[Child] = []
+        self._birth = asyncio.Lock()
         self._turn = itertools.count()
+        self.forward_to = ""  # where Slack's deliveries go instead of to one child
         self.now = Sheet(self.folder / "sheet")
         self.now.set(START)
         settings = WorkspaceSettings(rate_limits=False)
@@ -127,12 +129,11 @@ class Outside:
 
     async def children(self) -> list[Child]:
         """Those that live; new ones when nobody does."""
-        alive = [child for child in self._children if not child.dead]
-        while not alive:
-            for _ in range(self._setting.replicas if self.lives == 0 else 1):
-                self._children.append(await self._born())
-            alive = [child for child in self._children if not child.dead]
-        return alive
+        async with self._birth:
+            while not (alive := [child for child in self._children if not child.dead]):
+                for _ in range(self._setting.replicas if self.lives == 0 else 1):
+                    self._children.append(await self._born())
+            return alive
 
     async def child(self) -> Child:
         """One of them, each in turn."""
@@ -213,7 +214,7 @@ class Outside:
                 return
             channel, message = found
             child = await self.child()
-            self.world.deliver_by_http(f"{child.url}/slack/events")
+            self.world.deliver_by_http(self.forward_to or f"{child.url}/slack/events")
             self.now.set(self.now() + timedelta(seconds=1))  # nobody clicks twice in one moment
             told = await self.world.workspace.acts.click(user, channel.id, message.ts, action)
             if told["ok"]:

@@ -1,4 +1,4 @@
-"""A problem that comes back within half an hour is the same incident; mixed, orphaned and recorded deliveries of Alertmanager are taken as they are."""
+"""A problem that comes back within half an hour is the same incident; mixed, orphaned and recorded deliveries are taken as they are."""
 
 from __future__ import annotations
 

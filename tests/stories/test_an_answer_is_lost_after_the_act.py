@@ -36,7 +36,7 @@ async def whole_story(it: Program) -> None:
 
 async def nothing_twice(it: Program) -> None:
     assert [channel.name for channel in it.channels("inc-")] == ["inc-1-checkout-high-error-rate"]
-    assert sorted(it.keys()) == sorted(set(it.keys()))
+    assert sorted(it.message_keys()) == sorted(set(it.message_keys()))
     files = [file.name for file in it.world.workspace.state.files.values() if file.completed]
     assert sorted(files) == sorted(set(files))
     assert len([name for name in files if "post-mortem" in name]) == 1
@@ -83,7 +83,7 @@ async def test_the_answer_of_the_cluster_is_lost(tmp_path: Path) -> None:
         assert deployment["image"] == "checkout:1.4.1"
         shown = await it.tocsin.incidents.show(1)
         assert [run.state.value for run in shown.runs] == ["succeeded"]
-        assert sorted(it.keys()) == sorted(set(it.keys()))
+        assert sorted(it.message_keys()) == sorted(set(it.message_keys()))
 
 
 @pytest.mark.parametrize("kind", ["status", "conflict"])

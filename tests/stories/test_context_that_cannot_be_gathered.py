@@ -24,13 +24,15 @@ async def test_a_cluster_that_fails_is_said_with_the_reason(tmp_path: Path) -> N
 
 async def test_what_takes_too_long_is_left_out_and_the_channel_does_not_wait_for_it(tmp_path: Path) -> None:
     async with program(tmp_path, SHORT) as it:
-        it.world.cluster.fail("timeout", verb="*", resource="*", seconds=20, count=None)
+        it.world.cluster.fail("timeout", verb="*", resource="*", seconds=20, count=4)
         it.world.prometheus.fail("timeout", seconds=20)
         await it.alert()
         await it.settle()
         text = it.text("inc-1")
         assert text.count("Not gathered, because it took longer than 0.3 s") == 5
-        kinds = [key.split()[1].partition(":")[0] for key in it.keys() if key.startswith(it.channel("inc-1").id)]
+        kinds = [
+            key.split()[1].partition(":")[0] for key in it.message_keys() if key.startswith(it.channel("inc-1").id)
+        ]
         assert kinds.index("card") < kinds.index("context")
         order = [call["method"] for call in it.calls("conversations.create", "chat.postMessage")]
         assert order.index("conversations.create") < 2, "the channel came first, beside the page"

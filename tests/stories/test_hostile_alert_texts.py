@@ -28,7 +28,9 @@ SECRETS = {
     "token ghp_0123456789abcdefghijABCDEFGHIJ012345": "ghp_0123456789",
 }
 LINK = re.compile(r"<[^>]*>")
-OURS = re.compile(r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^>]*>|<#C0PR[0-9A-F]+>|<https?://[^|>]*\|[^<>]*>|<@U0\w+>")
+OURS = re.compile(
+    r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^>]*>|<#C0PR[0-9A-F]+>|<https?://[^|>]*\|[^<>]*>|<@U0\w+>"
+)
 
 
 def hostile(it: Program, text: str, *, firing: bool = True, **labels: str) -> dict[str, Any]:

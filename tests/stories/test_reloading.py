@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bot import app
 from bot.cli.demo import secrets
 from bot.config import ConfigErrors, load
 from bot.domain.incident import State
-from bot import app
 from tests.support.program import EXAMPLE, Program, overrides, program
 
 

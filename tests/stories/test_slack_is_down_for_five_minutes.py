@@ -37,10 +37,12 @@ async def test_everything_that_waited_is_delivered_afterwards_in_order_and_once(
             first_message = methods.index("chat.postMessage")
             assert methods.index("conversations.invite") < first_message < methods.index("conversations.setTopic")
             keyed = [message for message in channel.messages.values() if message.metadata]
-            kinds = [message.metadata["event_payload"]["key"].partition(":")[0] for message in keyed if message.metadata]
+            kinds = [
+                message.metadata["event_payload"]["key"].partition(":")[0] for message in keyed if message.metadata
+            ]
             assert kinds.index("card") < kinds.index("say"), "first what it is, then what happens"
             assert channel.pins == [keyed[kinds.index("card")].ts]
-        assert len(it.keys()) == len(set(it.keys())), "no message twice"
+        assert len(it.message_keys()) == len(set(it.message_keys())), "no message twice"
         backlog = await it.tocsin.store.backlog(it.clock())
         assert sum(one.due + one.dead for one in backlog) == 0
 

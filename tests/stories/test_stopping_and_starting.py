@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -15,6 +14,7 @@ from bot.cli.demo import TOKEN
 from bot.practice.server import Practice
 from bot.practice.story import demo_world
 from bot.practice.workspace.site import WorkspaceSettings
+from tests.practice.workspace_site import until
 from tests.support.clock import HandClock
 from tests.support.program import Served, served, webhook
 
@@ -28,18 +28,13 @@ async def world() -> AsyncIterator[Practice]:
     await world.stop()
 
 
-async def until(holds: Any, seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
 async def alert(it: Served, **labels: str) -> int:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     body = webhook(HandClock(it.tocsin.incidents._clock()), **labels)
-    async with aiohttp.ClientSession() as http, http.post(
-        f"{it.url}/webhooks/alertmanager", json=body, headers=headers
-    ) as answer:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{it.url}/webhooks/alertmanager", json=body, headers=headers) as answer,
+    ):
         return answer.status
 
 
@@ -65,7 +60,9 @@ async def leased(it: Served) -> list[str]:
     return [] if taken or not due else [f"{due} due, {len(lanes)} lanes"]
 
 
-async def test_what_is_in_hand_is_finished_and_the_rest_goes_on_after_the_restart(world: Practice, tmp_path: Path) -> None:
+async def test_what_is_in_hand_is_finished_and_the_rest_goes_on_after_the_restart(
+    world: Practice, tmp_path: Path
+) -> None:
     world.workspace.faults.add("slow", "conversations.create", seconds=0.5)
     async with served(world, tmp_path) as first:
         assert await alert(first) == 200
@@ -88,7 +85,7 @@ async def test_what_is_in_hand_is_finished_and_the_rest_goes_on_after_the_restar
 
 async def test_a_slack_that_never_answers_does_not_hold_up_the_stop(world: Practice, tmp_path: Path) -> None:
     world.workspace.faults.add("timeout", "*", seconds=30)
-    async with served(world, tmp_path, {"server.shutdown_seconds": "300ms"}) as first:
+    async with served(world, tmp_path, {"server.shutdown_seconds": 1}) as first:
         # The socket is asked for by the Web API as well: it is down, too.
         assert await alert(first) == 200
         await asyncio.sleep(0.3)
@@ -98,7 +95,7 @@ async def test_a_slack_that_never_answers_does_not_hold_up_the_stop(world: Pract
         assert time.monotonic() - began < 3
     world.workspace.faults.clear()
     async with served(world, tmp_path):
-        await until(lambda: {"page", "card", "say"} <= kinds(world), 30)
+        await until(lambda: {"page", "card", "say"} <= kinds(world))
     assert len(keys(world)) == len(set(keys(world)))
 
 

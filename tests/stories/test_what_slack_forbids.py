@@ -20,7 +20,9 @@ async def story(it: Program) -> None:
     await it.wait(10)
 
 
-@pytest.mark.parametrize("scope", ["pins:write", "files:write", "channels:history", "channels:read", "users:read", "groups:read"])
+@pytest.mark.parametrize(
+    "scope", ["pins:write", "files:write", "channels:history", "channels:read", "users:read", "groups:read"]
+)
 async def test_a_missing_scope_costs_its_feature_and_no_more(tmp_path: Path, scope: str) -> None:
     async with program(tmp_path) as it:
         it.world.workspace.api.scopes = [one for one in ALL_SCOPES if one != scope]
@@ -31,7 +33,7 @@ async def test_a_missing_scope_costs_its_feature_and_no_more(tmp_path: Path, sco
         assert (await it.incident()).postmortem_path
         assert ("INC-1-post-mortem" in str(it.world.workspace.state.files)) == (scope != "files:write")
         assert bool(channel.pins) == (scope != "pins:write")
-        assert sorted(it.keys()) == sorted(set(it.keys()))
+        assert sorted(it.message_keys()) == sorted(set(it.message_keys()))
 
 
 async def test_without_the_right_to_open_channels_everything_is_in_the_fallback_channel(tmp_path: Path) -> None:

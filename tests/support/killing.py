@@ -172,7 +172,7 @@ async def looked(store: Store, now: datetime) -> dict[str, Any]:
             entries, runs = await tx.timeline(incident.id), await tx.runs_of(incident.id)
             incidents[incident.ref] = {
                 "state": incident.state.value,
-                "title": incident.title,
+                "alerts": incident.alerts,
                 "chain": "unbroken" if first_broken(entries) is None else f"broken at {first_broken(entries)}",
                 "timeline": [f"{one.kind}: {one.text}" for one in entries],
                 "runs": [

@@ -108,7 +108,7 @@ class Program:
         every = self.world.workspace.api.calls
         return [one for one in every if one["fault"] in ("", "lost") and (not methods or one["method"] in methods)]
 
-    def keys(self) -> list[str]:
+    def message_keys(self) -> list[str]:
         """The key of every message of the bot that has one, over all channels: twice the same is a message twice."""
         found = []
         for channel in self.world.workspace.state.channels.values():

@@ -1,0 +1,117 @@
+"""`tocsin runbook lint` and `plan`: files are checked with their lines, plans are shown and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.practice.server import Practice
+from tests.support.command_line import ROOT, changed, folder, tocsin, world
+
+RUNBOOKS = ROOT / "runbooks"
+
+
+@pytest.fixture(scope="module")
+def practice() -> Iterator[Practice]:
+    with world() as running:
+        yield running
+
+
+@pytest.fixture
+def config(tmp_path: Path, practice: Practice) -> Path:
+    return folder(tmp_path, practice.url)
+
+
+def test_the_shipped_runbooks_have_nothing_wrong() -> None:
+    ended = tocsin("runbook", "lint", RUNBOOKS)
+    assert (ended.code, ended.out) == (0, "3 runbooks: nothing wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("action: k8s.scale", "action: k8s.scael", "k8s.scale"),
+        ('replicas: "{{ params.replicas }}"', 'replicas: "{{ params.repilcas }}"', "replicas"),
+        ("within: 10m", "within: 10", "within"),
+        ("name: scale-deployment", "name: Scale Deployment!", "name"),
+        ("start: manual", "start: [manual", ":"),
+        ("    type: integer", "    type: integre", "integer"),
+    ],
+)
+def test_a_mistake_in_a_runbook_is_named_with_its_line(tmp_path: Path, before: str, after: str, words: str) -> None:
+    path = tmp_path / "scale-deployment.yaml"
+    path.write_text((RUNBOOKS / "scale-deployment.yaml").read_text())
+    changed(path, before, after)
+    ended = tocsin("runbook", "lint", path)
+    assert ended.code == 2
+    assert "scale-deployment.yaml:" in ended.err
+    assert words in ended.err
+    assert "Traceback" not in ended.text
+
+
+@pytest.mark.parametrize("name", ["nowhere.yaml", "empty.yaml", "bytes.yaml", "list.yaml"])
+def test_what_is_no_runbook_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty.yaml").write_bytes(b"")
+    (tmp_path / "bytes.yaml").write_bytes(b"\x00\xff")
+    (tmp_path / "list.yaml").write_bytes(b"- 1\n")
+    ended = tocsin("runbook", "lint", tmp_path / name)
+    assert ended.code == 2
+    assert name in ended.err
+    assert "Traceback" not in ended.text
+
+
+def test_a_plan_is_shown_as_a_diff_and_nothing_is_changed(practice: Practice, config: Path) -> None:
+    before = len(practice.cluster.audit)
+    words = ("-p", "namespace=shop", "-p", "deployment=cart", "-p", "replicas=5")
+    ended = tocsin("runbook", "plan", "scale-deployment", *words, "--config", config)
+    assert ended.code == 0, ended.text
+    assert "- replicas: 2" in ended.out
+    assert "+ replicas: 5" in ended.out
+    assert all(one.verb in ("get", "list") for one in practice.cluster.audit[before:])
+
+
+def test_a_plan_that_policy_refuses_or_that_changes_nothing_says_so(config: Path) -> None:
+    words = ["-p", "namespace=shop", "-p", "deployment=cart"]
+    refused = tocsin("runbook", "plan", "scale-deployment", *words, "-p", "replicas=99", "--config", config)
+    assert refused.code == 1
+    assert "at most 10 replicas" in refused.out
+    elsewhere = ["-p", "namespace=kube-system", "-p", "deployment=cart", "-p", "replicas=1"]
+    refused = tocsin("runbook", "plan", "scale-deployment", *elsewhere, "--config", config)
+    assert refused.code == 1
+    assert "cannot be planned" in refused.out
+    nothing = tocsin("runbook", "plan", "scale-deployment", *words, "-p", "replicas=2", "--config", config)
+    assert nothing.code == 0
+    assert "+" not in nothing.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("scale-deploymnet",), 'did you mean "scale-deployment"'),
+        (("scale-deployment", "-p", "replicas"), "write it as NAME=VALUE"),
+        (("scale-deployment", "-p", "repilcas=2"), 'did you mean "replicas"'),
+        (
+            ("scale-deployment", "-p", "namespace=shop", "-p", "deployment=cart", "-p", "replicas=many"),
+            "replicas='many'",
+        ),
+        (("scale-deployment",), "needs namespace"),
+        (("scale-deployment", "--incident", "INC-99"), "There is no INC-99"),
+        (("scale-deployment", "--incident", "nonsense"), "does not name an incident"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(config: Path, words: tuple[str, ...], said: str) -> None:
+    ended = tocsin("runbook", "plan", *words, "--config", config)
+    assert ended.code == 2
+    assert said in ended.err
+    assert len(ended.err.strip().splitlines()) == 1
+    assert "Traceback" not in ended.text
+
+
+def test_a_cluster_that_cannot_be_reached_is_said(tmp_path: Path) -> None:
+    words = ("-p", "namespace=shop", "-p", "deployment=cart", "-p", "replicas=5")
+    ended = tocsin("runbook", "plan", "scale-deployment", *words, "--config", folder(tmp_path))
+    assert ended.code == 1
+    assert "cannot be planned" in ended.out
+    assert "Traceback" not in ended.text
