@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
@@ -36,6 +36,10 @@ def line_chart(
             linestyle=":",
             linewidth=1.1,
         )
+    moments = [at for one in series for at, _ in one.points]
+    if moments and min(moments) == max(moments):  # a fresh Prometheus: an axis needs a width
+        half = timedelta(seconds=30)
+        axes.set_xlim(*date2num([moments[0] - half, moments[0] + half]))  # type: ignore[no-untyped-call]
     _dress(axes)
     if names:
         labels = [name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…" for name in names]

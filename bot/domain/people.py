@@ -60,7 +60,7 @@ class Directory(BaseModel):
     def by_slack(self, user_id: str, name: str = "") -> Actor:
         """The actor behind a Slack user id."""
         for person in self.people.values():
-            if person.slack == user_id:
+            if person.slack and person.slack == user_id:
                 return Actor(id=person.key, name=person.name)
         return Actor(id=f"slack:{user_id}", name=name or user_id)
 

@@ -78,7 +78,10 @@ class Advance:
             return None
         incident = await self._store.read(lambda tx: known(tx, run.incident_id))
         try:
-            move = await self._moves[run.current.state](run, incident, delivery.again)
+            if _overtaken(run, incident):
+                move = self._stopped(run, RunState.EXPIRED, f"{incident.ref} is {incident.state}; nothing was done")
+            else:
+                move = await self._moves[run.current.state](run, incident, delivery.again)
         except (BadInput, GaveUp) as error:
             move = self._stopped(run, RunState.FAILED, str(error))
         except TryLater as error:
@@ -120,12 +123,11 @@ class Advance:
         return Move(after, "run_planned", text, after.current.expires_at)
 
     async def _wait(self, run: Run, incident: Incident, again: bool) -> Move:
-        """Woken while it waits for a click: its time is over, the incident is, or there is nothing to do yet."""
+        """Woken while it waits for a click: its time is over, or there is nothing to do yet."""
         expires = run.current.expires_at
-        if expires is not None and self._clock() < expires and incident.is_open:
+        if expires is not None and self._clock() < expires:
             return Move(run, due=expires)
-        why = "nobody approved it in time" if incident.is_open else f"{incident.ref} is {incident.state}"
-        return self._stopped(run, RunState.EXPIRED, f"{why}; nothing was done")
+        return self._stopped(run, RunState.EXPIRED, "nobody approved it in time; nothing was done")
 
     async def _confirm(self, run: Run, incident: Incident, again: bool) -> Move:
         """Approved: only if the plan is still the one that was approved does the intent go on record."""
@@ -277,3 +279,12 @@ class Advance:
                 await tx.save(warned(incident, move.text, now))
 
         return record
+
+
+def _overtaken(run: Run, incident: Incident) -> bool:
+    """Whether the incident is over while the run has changed nothing and has not begun to."""
+    return (
+        not incident.is_open
+        and run.current.state is not StepState.DOING
+        and not any(step.changed for step in run.steps)
+    )

@@ -48,14 +48,15 @@ class Review:
         going = [run for run in await self._store.read(lambda tx: tx.runs_of(incident.id)) if not run.ended]
         if any(run.state is not RunState.WAITING for run in going) and now - incident.resolved_at < WAIT_FOR_RUNS:
             raise TryLater(f"waiting for {going[0].ref} to end", delay=1)
-        if going:
+        if any(run.state is RunState.WAITING for run in going):
             await self._store.write(lambda tx: self._end_waiting_runs(tx, incident.id))
         path, _ = await self.draft(incident.id)
+        written_at = self._clock()
 
         async def record(tx: Tx) -> None:
             current = await tx.incident(incident.id)
             if current is not None:
-                await tx.save(lifecycle.postmortem_written(current, path, now))
+                await tx.save(lifecycle.postmortem_written(current, path, written_at))
 
         return record
 
@@ -63,7 +64,7 @@ class Review:
         now = self._clock()
         incident = await known(tx, incident_id)
         for run in await tx.runs_of(incident_id):
-            if run.ended:
+            if run.state is not RunState.WAITING:
                 continue
             message = "the incident resolved before anybody approved it; nothing was done"
             after = runs.ended(run, RunState.EXPIRED, message, now)

@@ -64,6 +64,10 @@ class Runbooks:
 
         async def work(tx: Tx) -> Run:
             current = await known(tx, incident_id)
+            if not current.is_open:
+                raise BadInput(
+                    f"{current.ref} is {current.state}: runbooks are run while an incident is open. `/incident open` begins one."
+                )
             same = [run for run in await tx.runs_of(incident_id) if run.runbook.name == name and not run.ended]
             if same:
                 raise BadInput(

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.chaos
 
 
 @pytest.fixture(params=KINDS)
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    async with opened(request.param, tmp_path) as store:
+async def house(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[House]:
+    async with opened(request.param, folder) as store:
         yield House(store)
 
 

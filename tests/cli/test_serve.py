@@ -1,4 +1,4 @@
-"""`tocsin serve` and `tocsin reload` as processes of their own: what cannot start says why; SIGHUP takes a right configuration and keeps from a wrong one."""
+"""`tocsin serve` and `tocsin reload` as processes of their own: what cannot start says why; a wrong configuration changes nothing."""
 
 from __future__ import annotations
 

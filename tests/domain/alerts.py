@@ -44,4 +44,6 @@ def incident(
 def route(
     path: str = "root", *matchers: str, go_on: bool = False, routes: tuple[Route, ...] = (), **more: Any
 ) -> Route:
-    return Route(path=path, key=path, matchers=tuple(matcher(one) for one in matchers), go_on=go_on, routes=routes, **more)
+    return Route(
+        path=path, key=path, matchers=tuple(matcher(one) for one in matchers), go_on=go_on, routes=routes, **more
+    )

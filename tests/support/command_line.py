@@ -1,4 +1,4 @@
-"""The command line as people use it: `tocsin(...)` in this process (quick) or `started(...)` as a process of its own; a folder to configure it; a world."""
+"""The command line as people use it: `tocsin(...)` in this process (quick) or `started(...)` as one of its own; a folder and a world for it."""
 
 from __future__ import annotations
 

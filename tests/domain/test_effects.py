@@ -1,0 +1,83 @@
+"""Effects as rows: what each asks for has one key, one lane and one place in the queue."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.domain import effects
+from bot.domain.effects import Effect, Priority
+from tests.domain.alerts import NOW
+
+MADE: dict[str, Effect] = {
+    "open_channel": effects.open_channel(7, NOW),
+    "invite": effects.invite(7, ("ada", "slack:U1"), NOW),
+    "card": effects.card(7, NOW),
+    "topic": effects.topic(7, NOW),
+    "say": effects.say(7, 3, "hello", NOW),
+    "alarm": effects.alarm("k", "text", NOW, 7),
+    "escalate": effects.escalate(7, 1, 0, 0, NOW),
+    "page": effects.page(7, 1, 0, 1, "person:ada", NOW),
+    "gather": effects.gather(7, 1, NOW),
+    "show_context": effects.show_context(7, 1, NOW),
+    "offer": effects.offer(7, 1, NOW),
+    "advance_run": effects.advance_run(2, NOW),
+    "show_run": effects.show_run(7, 2, NOW),
+    "review": effects.review(7, 1, NOW),
+    "share_review": effects.share_review(7, 1, NOW),
+}
+CONSTRUCTORS: dict[str, Callable[..., Any]] = {
+    name: made
+    for name, made in inspect.getmembers(effects, inspect.isfunction)
+    if made.__module__ == effects.__name__ and not name.startswith("_")
+}
+
+
+def test_every_constructor_makes_its_own_kind_and_every_kind_has_one() -> None:
+    assert set(CONSTRUCTORS) == set(MADE) == set(effects.KINDS)
+    assert len(effects.KINDS) == len(set(effects.KINDS))
+    assert {name: effect.kind for name, effect in MADE.items()} == {name: name for name in MADE}
+
+
+@pytest.mark.parametrize("effect", MADE.values(), ids=MADE)
+def test_it_can_be_a_row_and_come_back(effect: Effect) -> None:
+    assert Effect.model_validate_json(effect.model_dump_json()) == effect
+    assert json.loads(json.dumps(effect.payload)) == effect.payload
+    assert effect.key.startswith(effect.kind)
+    assert effect.due == NOW
+
+
+def test_keys_tell_apart_what_is_different() -> None:
+    keys = [effect.key for effect in MADE.values()]
+    assert len(keys) == len(set(keys))
+    assert effects.say(7, 3, "a", NOW).key != effects.say(7, 4, "a", NOW).key
+    assert effects.page(7, 1, 0, 1, "person:ada", NOW).key != effects.page(7, 2, 0, 1, "person:ada", NOW).key
+    assert effects.page(7, 1, 0, 1, "person:ada", NOW).key != effects.page(7, 1, 0, 1, "person:bob", NOW).key
+    assert effects.page(7, 1, 0, 1, "person:ada", NOW).key != effects.page(7, 1, 1, 1, "person:ada", NOW).key
+    later = NOW + timedelta(hours=1)
+    assert effects.card(7, NOW).key == effects.card(7, later).key, "asking twice is asking once"
+
+
+def test_what_happens_in_a_channel_happens_in_order_and_no_page_waits_for_it() -> None:
+    channel = {"open_channel", "invite", "card", "topic", "say", "show_context", "show_run", "share_review"}
+    assert {name for name, effect in MADE.items() if effect.lane == "incident:7"} == channel
+    own = {name for name, effect in MADE.items() if effect.lane == effect.key}
+    assert {"page", "escalate", "alarm", "gather", "offer"} <= own
+
+
+def test_pages_come_first_and_cosmetics_last() -> None:
+    order = sorted(MADE, key=lambda name: MADE[name].priority)
+    assert {name for name in order if MADE[name].priority is Priority.PAGE} == {"page", "escalate", "alarm"}
+    assert {name for name in order if MADE[name].priority is Priority.COSMETICS} == {"topic", "review", "share_review"}
+    assert MADE["open_channel"].priority < MADE["show_run"].priority < MADE["card"].priority < MADE["gather"].priority
+
+
+def test_what_shows_a_state_may_be_replaced_and_what_tells_an_event_may_not() -> None:
+    latest = {name for name, effect in MADE.items() if effect.latest_wins}
+    assert {"card", "topic", "show_run", "show_context", "advance_run"} <= latest
+    assert not latest & {"page", "say", "alarm", "open_channel", "share_review", "gather"}
