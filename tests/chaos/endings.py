@@ -19,7 +19,10 @@ VARIABLE = re.compile(
 LATE_OR_EARLY = ((re.compile(r"its channel is being opened"), "<#…>"), (re.compile(r"\bsay:1:\d+"), "say:1:…"))
 # After an interruption the bot finds a thing done instead of doing it, and cannot know whether a page arrived: it says so, and that is right.
 THE_SAME = (
-    (re.compile(r"RUN-1 did rollback: Deployment shop/checkout: revision: 14 -> 13 \([^)]*\)"), "RUN-1: rollback is done already"),
+    (
+        re.compile(r"RUN-1 did rollback: Deployment shop/checkout: revision: 14 -> 13 \([^)]*\)"),
+        "RUN-1: rollback is done already",
+    ),
     (re.compile(r"page_skipped: (.*) may have been paged.*"), r"page_sent: \1 was paged through Slack"),
     (re.compile(r"(\w+ \w+) may have been paged, and is not paged again: INC-1 is \w+"), r"\1 was paged through Slack"),
 )
@@ -44,14 +47,17 @@ async def final(it: Outside) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     for channel in state.channels.values():
         # In direct messages, what has no key answers a click when Slack's other ways to answer fail.
-        messages = [one for one in channel.messages.values() if not one.subtype and (key_of(one) or not channel.im_with)]
+        messages = [
+            one for one in channel.messages.values() if not one.subtype and (key_of(one) or not channel.im_with)
+        ]
         channels[channel.name or f"direct {channel.im_with}"] = {
             "topic": channel.topic,
             "purpose": channel.purpose,
             "members": sorted(channel.members),
             "pinned": [key_of(channel.messages[ts]) for ts in channel.pins],
             "messages": sorted(
-                f"{key_of(one)} | {one.text} | {json.dumps(timeless(one.blocks), ensure_ascii=False)}" for one in messages
+                f"{key_of(one)} | {one.text} | {json.dumps(timeless(one.blocks), ensure_ascii=False)}"
+                for one in messages
             ),
             "files": sorted(one.name for one in state.files.values() if channel.id in one.channels),
         }

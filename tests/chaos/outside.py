@@ -91,7 +91,9 @@ class CountedCluster(cluster_faults.Faults):
         if self._outside.strikes():
             return cluster_faults.Fault(kind="lost")
         if self._random.random() < self.flapping:
-            return self._random.choice([cluster_faults.Fault(kind="lost"), cluster_faults.Fault(kind="status", retry_after=0)])
+            return self._random.choice(
+                [cluster_faults.Fault(kind="lost"), cluster_faults.Fault(kind="status", retry_after=0)]
+            )
         return super().take(ask)
 
 
@@ -256,10 +258,17 @@ class Outside:
     def keys(self, prefix: str = "") -> list[str]:
         """The keys of the messages that the bot posted anywhere."""
         every = self.world.workspace.state.channels.values()
-        return [key for one in every for message in one.messages.values() if (key := key_of(message)).startswith(prefix) and key]
+        return [
+            key
+            for one in every
+            for message in one.messages.values()
+            if (key := key_of(message)).startswith(prefix) and key
+        ]
 
     def files(self, prefix: str) -> list[File]:
-        return [one for one in self.world.workspace.state.files.values() if one.completed and one.name.startswith(prefix)]
+        return [
+            one for one in self.world.workspace.state.files.values() if one.completed and one.name.startswith(prefix)
+        ]
 
     def patches(self) -> list[str]:
         """The changes of Deployments that took effect, whether or not their answer arrived (code 0)."""

@@ -36,7 +36,9 @@ class Race:
         for number in range(1, self.cases // share + 1):
             incident = (number - 1) // RUNS_OF_AN_INCIDENT + 1
             if (number - 1) % RUNS_OF_AN_INCIDENT == 0:
-                await self.house.receive(self.house.alert("Other", fingerprint=f"f{incident}", service=f"shop{incident}"))
+                await self.house.receive(
+                    self.house.alert("Other", fingerprint=f"f{incident}", service=f"shop{incident}")
+                )
             run = await self.house.runbooks.start(incident, "fix-it", {"name": f"s{number}"}, BOB)
             await self.house.settle()
             run = await self.house.run(run.id)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.cases import Case, all_end_as, calm
+from tests.chaos.cases import Calm, Case, all_end_as, calm
 from tests.chaos.outside import Setting, Trouble
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 EVERYTHING = os.environ.get("TOCSIN_CHAOS") == "all"
 
 
-async def run(door: str, folder: Path, cases: list[Case], reference: object) -> None:
+async def run(door: str, folder: Path, cases: list[Case], reference: Calm) -> None:
     await all_end_as(reference, lambda case, at: Setting(door, at, trouble=case.trouble), folder, cases)
 
 
@@ -33,16 +33,17 @@ async def test_a_kill_just_after_any_commit_changes_nothing(door: str, folder: P
     cases = []
     for one in reference.commits:
         where = f"commit {one['number']} ({one['what']})"
-        cases.append(Case(f"killed after {where}", Trouble(die=one["number"])))
+        cases.append(Case(f"killed after {where}", Trouble(die=one["number"]), at_once=True))
         if EVERYTHING:
-            cases.append(Case(f"killed before {where}", Trouble(die=one["number"], before=True)))
+            cases.append(Case(f"killed before {where}", Trouble(die=one["number"], before=True), at_once=True))
     await run(door, folder, cases, reference)
 
 
 async def test_a_kill_just_after_any_call_took_effect_changes_nothing(door: str, folder: Path) -> None:
     reference = await calm(door, folder)
     numbers = range(1, reference.calls + 1)
-    await run(door, folder, [Case(f"killed at call {n}", Trouble(lose=n, kill=True)) for n in numbers], reference)
+    cases = [Case(f"killed at call {n}", Trouble(lose=n, kill=True), at_once=True) for n in numbers]
+    await run(door, folder, cases, reference)
 
 
 async def test_a_lost_answer_and_then_a_kill_change_nothing(door: str, folder: Path) -> None:

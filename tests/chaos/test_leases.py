@@ -30,7 +30,7 @@ class Hanging:
         self.stopped = asyncio.Event()
         self._page = house.handlers["page"]
 
-    async def page(self, delivery):  # noqa: ANN001, ANN201
+    async def page(self, delivery):
         record = await self._page(delivery)
         self.left.set()
         try:

@@ -59,8 +59,8 @@ def configured(practice: Practice, folder: Path, listen: str) -> Path:
             part = part.setdefault(name, {})
         part[last] = value
     settings["slack"]["pace"] = 1000
-    settings["runbooks"] = [str(ROOT / "runbooks")] if "runbooks" in settings else settings.pop("runbooks", None)
-    (config / "tocsin.yaml").write_text(yaml.safe_dump({name: value for name, value in settings.items() if value is not None}))
+    settings["runbooks"] = [str(ROOT / "runbooks")]
+    (config / "tocsin.yaml").write_text(yaml.safe_dump(settings))
     return config
 
 
@@ -92,7 +92,13 @@ class Load:
 
 
 def alert(number: int) -> dict[str, Any]:
-    labels = {"alertname": "Load", "service": f"s{number % GROUPS}", "instance": f"i{number}", "severity": "warning", "team": "shop"}
+    labels = {
+        "alertname": "Load",
+        "service": f"s{number % GROUPS}",
+        "instance": f"i{number}",
+        "severity": "warning",
+        "team": "shop",
+    }
     one = {"status": "firing", "labels": labels, "annotations": {"summary": "load"}, "startsAt": "2026-03-02T03:00:00Z",
            "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": f"{number:016x}"}  # fmt: skip
     return {"version": "4", "status": "firing", "receiver": "tocsin", "groupKey": "{}", "truncatedAlerts": 0, "groupLabels": {},

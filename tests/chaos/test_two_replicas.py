@@ -82,7 +82,9 @@ async def to_both(it: Outside) -> AsyncIterator[None]:
 
     async def forward(request: web.Request) -> web.Response:
         body = await request.read()
-        headers = {name: value for name, value in request.headers.items() if name.startswith(("X-Slack", "Content-Type"))}
+        headers = {
+            name: value for name, value in request.headers.items() if name.startswith(("X-Slack", "Content-Type"))
+        }
 
         async def to(url: str) -> tuple[int, bytes]:
             async with http.post(f"{url}/slack/events", data=body, headers=headers) as answer:
@@ -114,7 +116,9 @@ async def test_the_story_with_every_click_delivered_to_both_at_once(door: str, f
             assert len([line for line in timeline if line.startswith(f"{kind}:")]) == 1, kind
 
 
-async def test_when_one_dies_in_the_middle_of_a_delivery_the_other_takes_over(door: str, folder: Path, tmp_path: Path) -> None:
+async def test_when_one_dies_in_the_middle_of_a_delivery_the_other_takes_over(
+    door: str, folder: Path, tmp_path: Path
+) -> None:
     """The first is killed at a call that it made or that the other made at the same time; nothing of it is started again."""
     reference = await calm(door, folder)
     numbers = range(1, reference.calls + 1, EVERY)

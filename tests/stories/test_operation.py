@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from tests.support.program import program
-
-
-def value(text: str, name: str, **labels: str) -> float:
-    """The value of a series in the text format, whatever the order of its labels; 0 when it is not there."""
-    for line in text.splitlines():
-        found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
-        if found and found[1] == name and dict(re.findall(r'(\w+)="([^"]*)"', found[2] or "")) == labels:
-            return float(found[3])
-    return 0.0
+from tests.support.scraped import value
 
 
 async def test_the_metrics_tell_the_story(tmp_path: Path) -> None:
