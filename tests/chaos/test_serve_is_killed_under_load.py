@@ -1,4 +1,4 @@
-"""P1 with the real thing: `tocsin serve` is killed while alerts pour in over HTTP; whatever was answered with 2xx is there afterwards, and goes on."""
+"""P1 with the real thing: `tocsin serve` is killed while alerts pour in over HTTP; what was answered with 2xx is there afterwards, and goes on."""
 
 from __future__ import annotations
 

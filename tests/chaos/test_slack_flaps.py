@@ -1,4 +1,4 @@
-"""P7: Slack fails at random over the whole story (rate limited, broken, silent, answers lost), the cluster too once it is acted upon: the same ending."""
+"""P7: Slack fails at random over the whole story (rate limited, broken, silent, answers lost), the cluster too: the same ending."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Site:
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until something holds; pytest's own timeout is the limit."""
-    while not holds():  # noqa: ASYNC110  (what is waited for is in another task, which sets no event)
+    while not holds():
         await asyncio.sleep(0.005)
 
 
