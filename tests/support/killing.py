@@ -7,6 +7,7 @@ milliseconds. The connection is the child's: it reads its `Order`, then obeys on
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import mmap
 import os
@@ -208,6 +209,7 @@ def main(path: str) -> None:
     """Fork a child for each connection, until whoever started this is gone."""
     app.registry()
     set_up_logs("error", "console")
+    gc.freeze()  # the children's collector leaves alone what they share, so it need not be copied
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(path)
