@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 import typer
@@ -28,8 +32,6 @@ def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     for warning in settings.warnings:
         log.warning("configuration", problem=str(warning))
 
-    pid_file = settings.state / PID_FILE
-
     async def work() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -47,11 +49,38 @@ def serve(config: ConfigFolder = DEFAULT_FOLDER) -> None:
             keep_what_is_loaded()
             await app.serve(tocsin, stop)
 
-    pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
-    try:
+    with _on_record(settings.state / PID_FILE, alone=settings.database.url.reveal().startswith("sqlite")):
         run(work())
-    finally:
-        pid_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _on_record(path: Path, alone: bool) -> Iterator[None]:
+    """This process in the pid file, for `reload`. `alone`: nobody else may serve from this folder; the lock ends with the process."""
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if alone:
+                file.seek(0)
+                first = file.read(20).strip()
+                raise BadInput(f"a server of this folder is running already: process {first} ({path})") from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _running(path: Path) -> int:
+    """The process that serves. A file that one left behind when it was killed may name somebody else's process by now."""
+    with path.open(encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read(20))
+    raise ValueError("the server that wrote it has ended")
 
 
 def reload(config: ConfigFolder = DEFAULT_FOLDER) -> None:
@@ -59,7 +88,7 @@ def reload(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     settings = loaded(config)
     pid_file = settings.state / PID_FILE
     try:
-        os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGHUP)
+        os.kill(_running(pid_file), signal.SIGHUP)
     except (OSError, ValueError) as error:
         raise BadInput(f"no running server was found by {pid_file}: {error}") from error
     typer.echo("the configuration is valid; the server reads it again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 import urllib.error
@@ -56,6 +57,11 @@ def test_it_serves_reloads_keeps_from_a_wrong_configuration_and_stops(tmp_path: 
             assert outcome(url, service="cart") == "opened"
             assert outcome(url, service="search") == "opened"
 
+            second = tocsin("serve", "--config", config)
+            assert second.code == 2
+            assert f"running already: process {serving.pid}" in second.err
+            assert int(pid_file.read_text()) == serving.pid, "and nothing was taken from the first"
+
             changed(config / "tocsin.yaml", "group_by: [alertname, service]", "group_by: [team]")
             ended = tocsin("reload", "--config", config)
             assert ended.code == 0, ended.text
@@ -91,13 +97,17 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 
 def test_a_reload_without_a_server_is_said(tmp_path: Path) -> None:
     config = folder(tmp_path)
-    for content in (None, "nonsense", "99999999\n"):
+    for content in (None, "nonsense", f"{os.getpid()}\n"):  # the last one, if it were believed, would hear of it
+        heard: list[int] = []
+        before = signal.signal(signal.SIGHUP, lambda number, _: heard.append(number))
         if content:
             (tmp_path / "state").mkdir(exist_ok=True)
             (tmp_path / "state" / "tocsin.pid").write_text(content)
         ended = tocsin("reload", "--config", config)
+        signal.signal(signal.SIGHUP, before)
         assert ended.code == 2
         assert "no running server was found" in ended.err
+        assert heard == []
         assert "Traceback" not in ended.text
 
 

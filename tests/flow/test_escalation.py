@@ -43,6 +43,16 @@ async def test_a_page_that_waits_for_slack_is_not_sent_after_the_acknowledgement
     await house.incidents.acknowledge(1, ADA)
     await house.wait(minutes=2)
     assert house.room.said("page") == []
+    assert "Ada was not paged: INC-1 is acknowledged" in await house.texts()
+
+
+async def test_a_page_that_may_have_left_before_the_acknowledgement_is_in_the_timeline(house: House) -> None:
+    house.room.failures["page"] = [TryLater("the answer was lost", delay=60, uncertain=True)]
+    await house.receive(house.alert())
+    await house.settle()
+    await house.incidents.acknowledge(1, ADA)
+    await house.wait(minutes=2)
+    assert "Ada may have been paged, and is not paged again: INC-1 is acknowledged" in await house.texts()
 
 
 async def test_when_nobody_is_left_it_says_so_in_the_channel_and_in_the_fallback_channel(house: House) -> None:

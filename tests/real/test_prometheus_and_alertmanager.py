@@ -17,6 +17,7 @@ from tests.support.scraped import value
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.timeout(150),
     pytest.mark.skipif(bool(missing()), reason=f"not on this machine: {missing()} (apt-get install them)"),
 ]
 

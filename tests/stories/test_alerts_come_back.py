@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from bot.domain.incident import State
 from tests.support.program import PAYLOADS, program, webhook
 
@@ -90,16 +88,16 @@ async def test_the_recorded_story_of_a_real_alertmanager(tmp_path: Path) -> None
         assert len(it.channels("inc-")) == len(incidents)
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=[f"{path.parent.name}-{path.stem}" for path in RECORDED])
-async def test_a_recorded_delivery_is_accepted_as_it_is(tmp_path: Path, path: Path) -> None:
+async def test_every_recorded_delivery_of_any_format_is_accepted_as_it_is(tmp_path: Path) -> None:
     generic = {"sources.plain.type": "generic", "sources.plain.bearer": "env:TOCSIN_ALERTMANAGER_TOKEN"}
     async with program(tmp_path, generic) as it:
-        source = "alertmanager" if path.parent.name == "alertmanager" else "plain"
-        for _ in range(2):
-            status, answer = await it.post(path.read_bytes(), source)
-            assert status in (200, 400), answer
-            assert "Traceback" not in json.dumps(answer)
-        assert status == 200 or source == "plain"
+        for path in RECORDED:
+            source = "alertmanager" if path.parent.name == "alertmanager" else "plain"
+            for _ in range(2):
+                status, answer = await it.post(path.read_bytes(), source)
+                assert status == 200 or source == "plain", path.name
+                assert status in (200, 400), answer
+                assert "Traceback" not in json.dumps(answer)
         await it.settle()
-        assert len(it.channels("inc-")) == len(await it.tocsin.incidents.listing(only_open=False))
+        assert len(it.channels("inc-")) == len(await it.tocsin.incidents.listing(only_open=False)) >= 3
         assert [call for call in it.calls() if not call["ok"]] == []

@@ -40,7 +40,7 @@ async def test_what_takes_too_long_is_left_out_and_the_channel_does_not_wait_for
 
 @pytest.mark.parametrize("kind", ["error", "timeout"])
 async def test_prometheus_alone_fails(tmp_path: Path, kind: str) -> None:
-    async with program(tmp_path, SHORT) as it:
+    async with program(tmp_path, {"context.gatherers.metrics.deadline": "300ms"}) as it:
         it.world.prometheus.fail(kind, seconds=20)  # type: ignore[arg-type]
         await it.alert()
         await it.settle()

@@ -70,7 +70,7 @@ async def test_what_is_in_hand_is_finished_and_the_rest_goes_on_after_the_restar
         began = time.monotonic()
         first.stop.set()
         await first.serving
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         incident = (await first.tocsin.incidents.show(1)).incident
         assert incident.channel_id, "the channel that was being opened is on record"
         assert incident.card_ts == "", "and nothing else was begun"
@@ -92,7 +92,7 @@ async def test_a_slack_that_never_answers_does_not_hold_up_the_stop(world: Pract
         began = time.monotonic()
         first.stop.set()
         await first.serving
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
     world.workspace.faults.clear()
     async with served(world, tmp_path):
         await until(lambda: {"page", "card", "say"} <= kinds(world))

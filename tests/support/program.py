@@ -29,7 +29,7 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "config"
 PAYLOADS = Path(__file__).parents[1] / "plugins" / "sources" / "alertmanager"
 
 
-PATIENCE = 5.0  # real seconds for what comes on its own: answers to clicks, connections
+PATIENCE = 15.0  # real seconds for what comes on its own: answers to clicks, connections
 
 
 class Program:
