@@ -97,18 +97,18 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 
 def test_a_reload_without_a_server_is_said(tmp_path: Path) -> None:
     config = folder(tmp_path)
+    heard: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _, heard=heard: heard.append(number))
     for content in (None, "nonsense", f"{os.getpid()}\n"):  # the last one, if it were believed, would hear of it
-        heard: list[int] = []
-        before = signal.signal(signal.SIGHUP, lambda number, _: heard.append(number))
         if content:
             (tmp_path / "state").mkdir(exist_ok=True)
             (tmp_path / "state" / "tocsin.pid").write_text(content)
         ended = tocsin("reload", "--config", config)
-        signal.signal(signal.SIGHUP, before)
         assert ended.code == 2
         assert "no running server was found" in ended.err
-        assert heard == []
         assert "Traceback" not in ended.text
+    signal.signal(signal.SIGHUP, before)
+    assert heard == []
 
 
 def test_a_state_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
