@@ -11,8 +11,11 @@ import typer
 from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, run, set_up_logs
 from bot.config import schema
+from bot.domain.ports import Store
 from bot.entry.doctor import examine
-from bot.errors import BadInput
+from bot.errors import BadInput, GaveUp, TryLater
+from bot.store import open_store
+from bot.store.memory import MemoryStore
 
 
 def check(
@@ -42,7 +45,7 @@ def doctor(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     set_up_logs("error", "console")
 
     async def work() -> bool:
-        async with app.built(settings) as tocsin:
+        async with app.built(settings, open_store=_opened) as tocsin:
             well = True
             async for finding in examine(settings, tocsin.store, tocsin.gateway, tocsin.kit, app.now):
                 well = well and finding.ok
@@ -51,3 +54,21 @@ def doctor(config: ConfigFolder = DEFAULT_FOLDER) -> None:
 
     if not run(work()):
         raise typer.Exit(1)
+
+
+class _Unopened(MemoryStore):
+    """Stands in for a database that could not be opened, so that everything else is tried too."""
+
+    def __init__(self, why: BadInput | GaveUp | TryLater) -> None:
+        super().__init__()
+        self._why = why
+
+    async def check(self) -> None:
+        raise self._why
+
+
+async def _opened(url: str) -> Store:
+    try:
+        return await open_store(url)
+    except (BadInput, GaveUp, TryLater) as error:
+        return _Unopened(error)

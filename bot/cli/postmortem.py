@@ -38,7 +38,7 @@ def export(
     if out is None:
         typer.echo(path)
     elif str(out) == "-":
-        typer.echo(text)
+        typer.echo(text, nl=False)  # the same bytes as the file
     else:
         out.write_text(text, encoding="utf-8")
         typer.echo(out)

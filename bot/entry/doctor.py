@@ -67,10 +67,9 @@ async def _database(store: Store) -> Found:
     try:
         async with asyncio.timeout(PATIENCE):
             await store.check()
-    except (TryLater, TimeoutError) as error:
-        return Found(
-            False, "database", f"does not answer: {error}", "see `database:` in tocsin.yaml; is the server running?"
-        )
+    except (BadInput, GaveUp, TryLater, TimeoutError) as error:
+        words = str(error).removeprefix("database: ") or "no answer"
+        return Found(False, "database", words, "see `database:` in tocsin.yaml; is the database server running?")
     return Found(True, "database", "answers")
 
 

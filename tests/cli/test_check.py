@@ -29,10 +29,11 @@ def test_the_example_is_valid() -> None:
 def test_a_mistake_is_named_with_file_line_and_the_nearest_name(tmp_path: Path) -> None:
     made = folder(tmp_path)
     changed(made / "tocsin.yaml", "policy: default # in oncall.yaml", "policy: defualt")
-    line = next(n for n, text in enumerate((made / "tocsin.yaml").read_text().splitlines(), 1) if "defualt" in text)
+    lines = (made / "tocsin.yaml").read_text().splitlines()
+    line, text = next((n, text) for n, text in enumerate(lines, 1) if "defualt" in text)
     ended = tocsin("check", made)
     assert ended.code == 2
-    assert f"tocsin.yaml:{line}" in ended.err
+    assert ended.err.startswith(f"{made}/tocsin.yaml:{line}:{text.index('defualt') + 1}: route.policy: ")
     assert 'did you mean "default"' in ended.err
     assert "Traceback" not in ended.text
 
@@ -51,10 +52,12 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_is_not_there_is_named_and_the_others_are_not_shown() -> None:
-    given = {**SECRETS, "TOCSIN_SLACK_BOT_TOKEN": ""}
-    for ended in (tocsin("check", EXAMPLE, env=given), tocsin("check", EXAMPLE, env={})):
-        assert ended.code == 2 or "TOCSIN_SLACK_BOT_TOKEN" not in given
+    for env, why in (({**SECRETS, "TOCSIN_SLACK_BOT_TOKEN": ""}, "empty"), ({}, "not set")):
+        ended = tocsin("check", EXAMPLE, env=env)
+        assert ended.code == 2
+        assert f"slack.bot_token: the environment variable TOCSIN_SLACK_BOT_TOKEN is {why}" in ended.err
         assert all(value not in ended.text for value in SECRETS.values())
+        assert "Traceback" not in ended.text
 
 
 @pytest.mark.parametrize(

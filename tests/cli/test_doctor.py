@@ -74,3 +74,42 @@ def test_nothing_can_be_reached_and_it_says_so_of_each_without_a_trace(tmp_path:
         assert any(line.startswith("FAIL") and what in line for line in ended.out.splitlines())
     assert "Traceback" not in ended.text
     assert not any(secret in ended.text for secret in SECRETS.values())
+
+
+def failed(text: str) -> list[str]:
+    """What is not well, by name."""
+    return [line[6:35].strip() for line in text.splitlines() if line.startswith("FAIL")]
+
+
+def test_only_a_prometheus_that_is_down_is_not_well(tmp_path: Path, practice: Practice) -> None:
+    config = folder(tmp_path, practice.url)
+    changed(config / "tocsin.yaml", f"url: {practice.url}/prometheus", "url: http://127.0.0.1:9")
+    ended = tocsin("doctor", "--config", config)
+    assert ended.code == 1
+    assert failed(ended.out) == ["prometheus"]
+    assert "cannot connect to http://127.0.0.1:9" in ended.out
+    assert "see `prometheus:` in tocsin.yaml" in ended.out
+
+
+def test_a_database_that_refuses_is_one_finding_and_the_rest_is_tried_too(tmp_path: Path, practice: Practice) -> None:
+    config = folder(tmp_path, practice.url)
+    changed(config / "tocsin.yaml", "url: sqlite:///tocsin.db", "url: env:TOCSIN_DATABASE_URL")
+    nowhere = {**SECRETS, "TOCSIN_DATABASE_URL": "postgresql://tocsin:s3cr3tPW@127.0.0.1:9/tocsin"}
+    ended = tocsin("doctor", "--config", config, env=nowhere)
+    assert ended.code == 1
+    assert failed(ended.out) == ["database"]
+    assert "refused" in ended.out
+    assert "see `database:` in tocsin.yaml" in ended.out
+    assert "ok    prometheus" in ended.out
+    assert "Traceback" not in ended.text
+    assert "s3cr3tPW" not in ended.text
+
+
+def test_a_file_that_is_no_database_is_one_finding(tmp_path: Path, practice: Practice) -> None:
+    config = folder(tmp_path, practice.url)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "tocsin.db").write_bytes(b"this is not a database, whatever its name says" * 100)
+    ended = tocsin("doctor", "--config", config)
+    assert ended.code == 1
+    assert failed(ended.out) == ["database"]
+    assert "Traceback" not in ended.text

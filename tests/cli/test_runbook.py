@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bot import app
+from bot.config import load
+from bot.domain.alert import Alert
 from bot.practice.server import Practice
-from tests.support.command_line import ROOT, changed, folder, tocsin, world
+from tests.support.command_line import ROOT, SECRETS, changed, folder, tocsin, world
 
 RUNBOOKS = ROOT / "runbooks"
 
@@ -70,6 +74,40 @@ def test_a_plan_is_shown_as_a_diff_and_nothing_is_changed(practice: Practice, co
     assert "- replicas: 2" in ended.out
     assert "+ replicas: 5" in ended.out
     assert all(one.verb in ("get", "list") for one in practice.cluster.audit[before:])
+
+
+def test_the_plan_of_a_rollback_names_both_images_and_nothing_is_changed(practice: Practice, config: Path) -> None:
+    before = len(practice.cluster.audit)
+    words = ("-p", "namespace=shop", "-p", "deployment=checkout")
+    ended = tocsin("runbook", "plan", "rollback-bad-deployment", *words, "--config", config)
+    assert ended.code == 0, ended.text
+    assert "- revision: 14" in ended.out
+    assert "+ revision: 13   (image checkout:1.4.2 -> checkout:1.4.1)" in ended.out
+    asked = practice.cluster.audit[before:]
+    assert asked, "the cluster was asked"
+    assert all(one.verb in ("get", "list") for one in asked)
+
+
+def test_the_labels_of_an_incident_fill_in_what_is_not_given(tmp_path: Path, config: Path) -> None:
+    (tmp_path / "state").mkdir()
+    labels = {"alertname": "HighErrorRate", "team": "shop", "namespace": "shop", "deployment": "checkout"}
+
+    async def an_alert_comes() -> None:
+        alert = Alert("alertmanager", "f1", True, labels, {}, app.now())
+        async with app.built(load(config, app.registry(), SECRETS)) as program:
+            running = asyncio.create_task(program.intake.run())
+            await program.intake.accept([alert])
+            running.cancel()
+
+    asyncio.run(an_alert_comes())
+    ended = tocsin("runbook", "plan", "rollback-bad-deployment", "--incident", "INC-1", "--config", config)
+    assert ended.code == 0, ended.text
+    assert "Deployment shop/checkout" in ended.out
+    instead = ("--incident", "INC-1", "-p", "deployment=nonsuch")
+    ended = tocsin("runbook", "plan", "rollback-bad-deployment", *instead, "--config", config)
+    assert ended.code == 1
+    assert "nonsuch" in ended.out
+    assert "Traceback" not in ended.text
 
 
 def test_a_plan_that_policy_refuses_or_that_changes_nothing_says_so(config: Path) -> None:
