@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from bot.domain import effects
 from bot.domain.effects import Priority
@@ -18,7 +19,7 @@ def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime
     policy = paging.track.policy.key
     change = Change(incident.model_copy(update={"tracks": tracks}))
     for reason in paging.skipped:
-        change = change.then(lambda current, reason=reason: warned(current, f"Policy {policy}: skipped {reason}", now))  # type: ignore[misc]
+        change = change.then(partial(warned, text=f"Policy {policy}: skipped {reason}", now=now))
     if paging.next_due is None:
         return change.then(lambda current: _exhausted(current, policy, now))
     people = tuple(target.removeprefix("person:") for target in paging.targets if target.startswith("person:"))

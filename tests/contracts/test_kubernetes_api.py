@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 from kubernetes.aio import client, watch
 
-from tests.support.kubernetes_api import Api, RealServer, api_on, practice_server, real_server, settled, why_not_real
+from tests.support.kubernetes_api import Api, settled
 
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 REVISION = "deployment.kubernetes.io/revision"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
-REAL = pytest.param("real", marks=[pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(180)])
-
-
-@pytest.fixture(scope="module")
-def rig() -> Iterator[RealServer]:
-    reason = why_not_real()
-    if reason:
-        pytest.skip(reason)
-    with real_server() as server:
-        yield server
-
-
-@pytest.fixture(params=["practice", REAL])
-async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
-    if request.param == "real":
-        async with api_on(request.getfixturevalue("rig")) as one:
-            yield one
-    else:
-        async with practice_server() as server, api_on(server) as one:
-            yield one
 
 
 def web_deployment(image: str = "web:1.0", replicas: int = 2, **spec: Any) -> dict[str, Any]:
