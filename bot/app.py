@@ -8,25 +8,28 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
+from bot.clients.expressions import CelExpressions
 from bot.clients.files import FolderDocuments
 from bot.clients.http import Http
 from bot.clients.k8s import Kubernetes
 from bot.clients.kit import Kit
 from bot.clients.prometheus import Prometheus
 from bot.clients.render import JinjaTemplates
+from bot.clients.sandbox import Sandbox
+from bot.clients.sandbox_watch import Limits
 from bot.clients.slack import SlackGateway
 from bot.config import Config, Registry
 from bot.config.server import Bearer as BearerSetting
 from bot.config.sources import SourceConfig
 from bot.domain.catalogue import Service
-from bot.domain.ports import Action, Clock, Gatherer, Store
+from bot.domain.ports import Clock, Doing, Gatherer, Store
 from bot.domain.redaction import Redactor
 from bot.domain.rules import Rules
 from bot.entry import problems
@@ -39,6 +42,7 @@ from bot.entry.webhooks import SourceEntry, Webhooks
 from bot.errors import TryLater
 from bot.flow.advance import Advance
 from bot.flow.context import ContextEffects
+from bot.flow.decisions import Decisions
 from bot.flow.delivery import ChannelEffects
 from bot.flow.escalation import Escalation
 from bot.flow.housekeeping import Housekeeping
@@ -46,6 +50,7 @@ from bot.flow.incidents import Incidents
 from bot.flow.intake import Intake
 from bot.flow.review import Review
 from bot.flow.runbooks import Runbooks
+from bot.flow.seeing import Sight
 from bot.flow.worker import Worker
 from bot.plugins import discover
 from bot.room.room import SlackRoom
@@ -111,10 +116,11 @@ class Tocsin:
     kit: Kit
     gateway: SlackGateway
     room: SlackRoom
-    actions: Mapping[str, Action]
+    actions: Mapping[str, Doing]
     intake: Intake
     incidents: Incidents
     runbooks: Runbooks
+    decisions: Decisions
     advance: Advance
     review: Review
     housekeeping: Housekeeping
@@ -140,7 +146,7 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         store = await open_store(config.database.url.reveal())
         stack.push_async_callback(store.close)
         kit = await _kit(config, redact, stack)
-        actions: dict[str, Action] = {name: module.Plugin(kit) for name, module in discover("actions").items()}
+        actions: dict[str, Doing] = {name: module.Plugin(kit) for name, module in discover("actions").items()}
         gatherers = _gatherers(config, kit)
         templates = JinjaTemplates(str(config.postmortem.template or ""))
         documents = FolderDocuments(config.postmortem.folder)
@@ -157,7 +163,8 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         intake = Intake(store, clock, current, config.server.queue)
         incidents = Incidents(store, clock, current, redact)
         runbooks = Runbooks(store, room, clock, current)
-        advance = Advance(store, clock, current, actions, templates)
+        decisions = Decisions(store, clock, current, redact)
+        advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions()), redact)
         review = Review(store, room, clock, templates, documents)
         housekeeping = Housekeeping(store, clock, current)
         handlers = {
@@ -174,7 +181,7 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
             now = clock()
             return await store.write(lambda tx: tx.once(f"click:{key}", now + SLACK_DEDUPLICATION, now))
 
-        flows = Flows(incidents, runbooks, review, lambda: current.rules.directory, first_click)
+        flows = Flows(incidents, runbooks, decisions, review, lambda: current.rules.directory, first_click)
         bolt, socket_mode = _slack(config, gateway, flows)
         site = web.Application(middlewares=[problems.middleware], client_max_size=config.server.max_body_bytes)
         site.add_routes(_webhooks(config, intake, metrics, redact, clock).routes())
@@ -190,7 +197,7 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         site.add_routes(operation.routes())
         site.add_routes(bolt)
         yield Tocsin(
-            config, current, store, kit, gateway, room, actions, intake, incidents, runbooks, advance, review,
+            config, current, store, kit, gateway, room, actions, intake, incidents, runbooks, decisions, advance, review,
             housekeeping, worker, socket_mode, metrics, site,
         )  # fmt: skip
 
@@ -268,7 +275,22 @@ async def _kit(config: Config, redact: Redactor, stack: AsyncExitStack) -> Kit:
         bearer = config.prometheus.bearer
         headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
         prometheus = Prometheus(http, config.prometheus.url, headers)
-    return Kit(k8s, prometheus, http, redact)
+    return Kit(k8s, prometheus, http, redact, _sandbox(config))
+
+
+def _sandbox(config: Config) -> Sandbox | None:
+    scripts = config.scripts
+    if not scripts.enabled:
+        return None
+    limits = Limits(**scripts.model_dump(include={limit.name for limit in fields(Limits)}))
+    return Sandbox(
+        scripts.folder,
+        limits,
+        interpreters=dict(scripts.interpreters),
+        require=scripts.require,
+        readable=scripts.readable,
+        at_once=scripts.at_once,
+    )
 
 
 def _gatherers(config: Config, kit: Kit) -> dict[str, Gatherer]:

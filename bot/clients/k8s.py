@@ -17,7 +17,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
-from bot.clients.k8s_errors import Ask, refusal
+from bot.clients.k8s_errors import EVICTION, Ask, refusal
 from bot.errors import BadInput, Drifted, TryLater
 
 Obj = dict[str, Any]
@@ -28,10 +28,11 @@ MOST_LOG_BYTES = 2_000_000  # of a log that is read; what is kept of it is the c
 CONNECT_WITHIN = 5.0
 JSON_PATCH = "application/json-patch+json"
 CONFLICT, UNPROCESSABLE = 409, 422
+NO_EVICTION_V1 = 'no kind "Eviction" is registered'
 
 
 class Kubernetes:
-    """Read Deployments and what belongs to them; change a Deployment by JSON patch only. Make it with `connect`, end it with `close`."""
+    """Read workloads and what belongs to them; change them by JSON patch only; evict pods. Make it with `connect`, end it with `close`."""
 
     def __init__(self, client: ApiClient, answer_within: float = 10.0) -> None:
         self._client = client
@@ -82,17 +83,28 @@ class Kubernetes:
 
     # -------------------------------------------------------------------------------------------- reading
 
+    async def workload(self, resource: str, namespace: str, name: str) -> Obj:
+        """One object of the group apps: `deployments`, `statefulsets`, `daemonsets`, `replicasets`, `controllerrevisions`."""
+        return await self._json(Ask("get", resource, namespace, name, group="apps"))
+
     async def deployment(self, namespace: str, name: str) -> Obj:
-        return await self._json(Ask("get", "deployments", namespace, name, group="apps"))
+        return await self.workload("deployments", namespace, name)
 
     async def deployments(self, namespace: str, selector: str = "") -> list[Obj]:
         return await self._list(Ask("list", "deployments", namespace, group="apps"), selector)
 
     async def replica_sets(self, namespace: str, deployment: Mapping[str, Any]) -> list[Obj]:
         """The ReplicaSets that this Deployment owns, in no particular order."""
-        selector = label_selector(deployment["spec"]["selector"])
-        found = await self._list(Ask("list", "replicasets", namespace, group="apps"), selector)
-        uid = deployment["metadata"]["uid"]
+        return await self._owned("replicasets", namespace, deployment)
+
+    async def controller_revisions(self, namespace: str, owner: Mapping[str, Any]) -> list[Obj]:
+        """The ControllerRevisions (the history) of this StatefulSet or DaemonSet, in no particular order."""
+        return await self._owned("controllerrevisions", namespace, owner)
+
+    async def _owned(self, resource: str, namespace: str, owner: Mapping[str, Any]) -> list[Obj]:
+        selector = label_selector(owner["spec"]["selector"])
+        found = await self._list(Ask("list", resource, namespace, group="apps"), selector)
+        uid = owner["metadata"]["uid"]
         return [one for one in found if any(o.get("uid") == uid for o in one["metadata"].get("ownerReferences", ()))]
 
     async def replica_sets_of(self, namespace: str) -> list[Obj]:
@@ -100,7 +112,13 @@ class Kubernetes:
         return await self._list(Ask("list", "replicasets", namespace, group="apps"))
 
     async def replica_set(self, namespace: str, name: str) -> Obj:
-        return await self._json(Ask("get", "replicasets", namespace, name, group="apps"))
+        return await self.workload("replicasets", namespace, name)
+
+    async def node(self, name: str) -> Obj:
+        return await self._json(Ask("get", "nodes", name=name))
+
+    async def nodes(self) -> list[Obj]:
+        return await self._list(Ask("list", "nodes"))
 
     async def pod(self, namespace: str, name: str) -> Obj:
         return await self._json(Ask("get", "pods", namespace, name))
@@ -154,13 +172,34 @@ class Kubernetes:
 
     # -------------------------------------------------------------------------------------------- changing
 
-    async def patch_deployment_json(self, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]) -> Obj:
-        """Apply a JSON patch (RFC 6902), wholly or not at all; the new object.
+    async def patch_workload(
+        self, resource: str, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]
+    ) -> Obj:
+        """Apply a JSON patch (RFC 6902) to an object of the group apps, wholly or not at all; the new object.
 
         Raises Drifted when one of its `test` operations does not hold (any more), or somebody else wrote at the same time.
         """
-        ask = Ask("patch", "deployments", namespace, name, group="apps")
+        ask = Ask("patch", resource, namespace, name, group="apps")
         return await self._json(ask, body=[dict(operation) for operation in operations])
+
+    async def patch_node(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Obj:
+        """Apply a JSON patch to a Node, as `patch_workload` does."""
+        return await self._json(Ask("patch", "nodes", name=name), body=[dict(operation) for operation in operations])
+
+    async def evict(self, namespace: str, pod: str, uid: str) -> None:
+        """Ask for a pod's end, where its disruption budget allows it (else TryLater). Drifted when it has another uid, NotThere when it is gone."""
+        ask = Ask("create", "pods", namespace, pod, subresource=EVICTION)
+        body = {
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        try:
+            await self._send(ask, body={**body, "apiVersion": "policy/v1"})
+        except BadInput as error:
+            if NO_EVICTION_V1 not in str(error):
+                raise
+            await self._send(ask, body={**body, "apiVersion": "policy/v1beta1"})  # Kubernetes before 1.22
 
     # -------------------------------------------------------------------------------------------- one request
 
@@ -214,11 +253,11 @@ class Kubernetes:
         return content
 
     def _refused(self, ask: Ask, response: aiohttp.ClientResponse, content: bytes, sent: Any) -> Exception:
-        """What a status other than success means. With a JSON patch, 409 and the server's refusal without a cause are drift."""
+        """What a status other than success means. When writing, 409 is drift, and so is a refused JSON patch without a cause."""
         refused = refusal(ask, response.status, content, response.headers.get("Retry-After", ""))
-        if ask.verb != "patch" or response.status not in (CONFLICT, UNPROCESSABLE):
+        if not ask.writes or response.status not in (CONFLICT, UNPROCESSABLE):
             return refused.error
-        if response.status == CONFLICT or (not refused.causes and _tests(sent)):
+        if response.status == CONFLICT or (ask.verb == "patch" and not refused.causes and _tests(sent)):
             return Drifted(f"{ask.thing} has changed since the plan was made. Nothing was done; look at the new plan.")
         return refused.error
 

@@ -13,7 +13,19 @@ from bot.errors import BadInput, TryLater
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _WHOLE_OBJECT = re.compile(r'Invalid value: "\{.*', re.S)  # the object itself, with whatever its environment holds
 METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH"}
-KINDS = {"deployments": "Deployment", "replicasets": "ReplicaSet", "pods": "Pod", "events": "Event"}
+KINDS = {
+    "controllerrevisions": "ControllerRevision",
+    "daemonsets": "DaemonSet",
+    "deployments": "Deployment",
+    "events": "Event",
+    "nodes": "Node",
+    "pods": "Pod",
+    "replicasets": "ReplicaSet",
+    "statefulsets": "StatefulSet",
+}
+CLUSTER_WIDE = ("nodes", "selfsubjectaccessreviews")
+EVICTION = "eviction"
+BUDGET = "DisruptionBudget"  # the cause that the API gives when a PodDisruptionBudget forbids an eviction
 LONGEST_MESSAGE = 500
 
 
@@ -46,7 +58,7 @@ class Ask:
 
     @property
     def writes(self) -> bool:
-        return self.verb == "patch"
+        return self.verb == "patch" or self.subresource == EVICTION
 
     @property
     def path_(self) -> str:
@@ -90,7 +102,20 @@ def refusal(ask: Ask, status: int, body: bytes, retry_after: str = "") -> Refusa
     causes = bool(details and details.get("causes"))
     message = str(said.get("message") or body[:LONGEST_MESSAGE].decode("utf-8", "replace"))
     message = _WHOLE_OBJECT.sub("an invalid value", message)[:LONGEST_MESSAGE]
-    return Refusal(_error(ask, status, message, seconds(retry_after) or _delay(details)), causes)
+    delay = seconds(retry_after) or _delay(details)
+    error = _no_eviction(ask, status, message, details, delay) if ask.subresource == EVICTION else None
+    return Refusal(error or _error(ask, status, message, delay), causes)
+
+
+def _no_eviction(ask: Ask, status: int, message: str, details: Any, delay: float | None) -> Exception | None:
+    """What a PodDisruptionBudget that stands against it means; None when none does."""
+    causes = (details or {}).get("causes") or ()
+    why = "; ".join(str(one.get("message", "")) for one in causes if one.get("reason") == BUDGET)
+    if status == 429 and why:
+        return TryLater(f"kubernetes: a PodDisruptionBudget keeps {ask.thing} for now: {why[:LONGEST_MESSAGE]}", delay)
+    if "more than one PodDisruptionBudget" in message:
+        return BadInput(f"kubernetes: {ask.thing} cannot be evicted: {message}")
+    return None
 
 
 def _error(ask: Ask, status: int, message: str, delay: float | None) -> Exception:
@@ -111,14 +136,18 @@ def _error(ask: Ask, status: int, message: str, delay: float | None) -> Exceptio
     return BadInput(f"kubernetes: {ask} was refused ({status}): {message}")
 
 
+def rule(verb: str, resource: str, group: str = "") -> str:
+    """The rule that grants it, as it stands in the YAML of a Role: `- {apiGroups: [apps], resources: [deployments], verbs: [patch]}`."""
+    shown = group or '""'
+    return f"- {{apiGroups: [{shown}], resources: [{resource}], verbs: [{verb}]}}"
+
+
 def _missing_rule(ask: Ask) -> str:
     resource = f"{ask.resource}/{ask.subresource}" if ask.subresource else ask.resource
     where = f" in namespace {ask.namespace}" if ask.namespace else ""
-    group = ask.group or '""'
-    return (
-        f"kubernetes: the bot may not {ask.verb} {ask.full_resource}{where}: add to its Role: "
-        f"apiGroups [{group}], resources [{resource}], verbs [{ask.verb}]"
-    )
+    kind = "ClusterRole" if ask.resource in CLUSTER_WIDE else "Role"
+    missing = rule(ask.verb, resource, ask.group)
+    return f"kubernetes: the bot may not {ask.verb} {ask.full_resource}{where}: add to the rules of its {kind}: {missing}"
 
 
 def _status(body: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is wrong with a pod, from its status. Pure; used by the gatherers."""
+"""What is wrong with a pod, from its status, and whose it is. Used by the gatherers and by k8s.delete_pod."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.clients import spoken
+from bot.clients import spoken, workloads
+from bot.clients.k8s import Kubernetes
+from bot.clients.k8s_errors import NotThere
 from bot.clients.rollout import moment
 
 Pod = Mapping[str, Any]
@@ -30,6 +32,30 @@ def ready(pod: Pod) -> bool:
 
 def leaving(pod: Pod) -> bool:
     return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def owner(obj: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind and name of what manages this object; empty when nothing does."""
+    found = [one for one in obj["metadata"].get("ownerReferences") or () if one.get("controller")]
+    return next(((str(one["kind"]), str(one["name"])) for one in found), ("", ""))
+
+
+async def owner_of(cluster: Kubernetes, namespace: str, pod: Pod) -> dict[str, Any] | None:
+    """The workload that makes the pod anew: `kind`, `name`, how many `replicas` it shall have and how many are `available` (0: not known)."""
+    kind, name = owner(pod)
+    if not kind:
+        return None
+    try:
+        if kind == "ReplicaSet":
+            made = await cluster.replica_set(namespace, name)
+            kind, name = owner(made) if owner(made)[0] == "Deployment" else (kind, name)
+        known = next((one for one in workloads.KINDS.values() if one.name == kind), None)
+        if known is not None:
+            now = workloads.progress(known, await cluster.workload(known.resource, namespace, name))
+            return {"kind": kind, "name": name, "replicas": now["replicas"], "available": now["available"]}
+    except NotThere:
+        pass  # it is being deleted; the pod goes with it
+    return {"kind": kind, "name": name, "replicas": 0, "available": 0}
 
 
 def trouble(pod: Pod, now: datetime) -> Trouble:

@@ -1,7 +1,9 @@
-"""What a Deployment and its ReplicaSets say about rollouts: revisions, images, differences, progress. Pure; used by the Kubernetes plugins.
+"""What a workload and its history say about rollouts: revisions, images, differences. Pure; used by the Kubernetes plugins.
 
-A ReplicaSet is one pod template. Going back to a template re-uses its ReplicaSet, which then gets a new revision number and keeps the earlier
-ones in an annotation (kubernetes/pkg/controller/deployment/util): so revisions tell when a template ran last, and `first` when it ran first.
+A Deployment's history is its ReplicaSets, that of a StatefulSet or a DaemonSet its ControllerRevisions: one pod template each. Going back to a
+template re-uses its holder, which then gets a new revision number. A ReplicaSet keeps the earlier ones in an annotation
+(kubernetes/pkg/controller/deployment/util); a ControllerRevision forgets them, so a rollback writes down, on the workload, which number its
+revision had (`WENT_BACK`). So `number` tells when a template ran last, and `created` when it ran first.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
 HASH_LABEL = "pod-template-hash"
 RESTARTED_FOR = "tocsin.dev/restarted-for"
+WENT_BACK = "tocsin.dev/rolled-back-to"  # `3=checkout-5d8f7`: what was revision 3 is kept in this ControllerRevision
 RESTARTS = ("kubectl.kubernetes.io/restartedAt", RESTARTED_FOR)
 MOST_DIFFERENCES = 8
 
@@ -25,14 +28,15 @@ Obj = Mapping[str, Any]
 
 
 class Revision(BaseModel):
-    """One pod template that a Deployment has run. `kind` is the same for templates that differ in nothing but a restart.
+    """One pod template that a workload has run. `kind` is the same for templates that differ in nothing but a restart.
 
+    `holder`: the ReplicaSet or ControllerRevision that keeps it.
     `differs`: the places, other than images, at which it is not what runs now. Holds no values of the template: they may be secret.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    replica_set: str
+    holder: str
     number: int
     earlier: tuple[int, ...]
     created: datetime
@@ -52,19 +56,27 @@ class Revision(BaseModel):
         return number == self.number or number in self.earlier
 
 
-def revisions(deployment: Obj, replica_sets: Iterable[Obj]) -> list[Revision]:
+def revisions(workload: Obj, holders: Iterable[Obj]) -> list[Revision]:
     """All templates still in the history, the oldest first. None is `current` while a change has not been taken up by the cluster."""
-    now = bare(deployment["spec"]["template"])
-    return sorted((_revision(one, now) for one in replica_sets), key=lambda revision: revision.age_key)
+    now = bare(workload["spec"]["template"])
+    went, _, to = (workload["metadata"].get("annotations") or {}).get(WENT_BACK, "").partition("=")
+    return sorted((_revision(one, now, {to: went}) for one in holders), key=lambda revision: revision.age_key)
 
 
-def _revision(replica_set: Obj, now: Obj) -> Revision:
-    meta, template = replica_set["metadata"], bare(replica_set["spec"]["template"])
+def template_of(holder: Obj) -> dict[str, Any]:
+    """The template that a ReplicaSet or a ControllerRevision keeps, as the workload had it."""
+    return bare(holder["data"]["spec"]["template"] if "data" in holder else holder["spec"]["template"])
+
+
+def _revision(holder: Obj, now: Obj, known: Mapping[str, str]) -> Revision:
+    meta, template = holder["metadata"], template_of(holder)
     notes = meta.get("annotations") or {}
+    number = int(holder["revision"]) if "data" in holder else _number(notes.get(REVISION, ""))
+    earlier = (known.get(meta["name"], "") if "data" in holder else notes.get(HISTORY, "")).split(",")
     return Revision(
-        replica_set=meta["name"],
-        number=_number(notes.get(REVISION, "")),
-        earlier=tuple(_number(part) for part in notes.get(HISTORY, "").split(",") if part.strip()),
+        holder=meta["name"],
+        number=number,
+        earlier=tuple(_number(part) for part in earlier if part.strip() and _number(part) != number),
         created=moment(meta["creationTimestamp"]),
         images=images(template),
         template=digest(template),
@@ -87,7 +99,7 @@ def moment(text: str) -> datetime:
 
 
 def bare(template: Obj) -> dict[str, Any]:
-    """A ReplicaSet's template as the Deployment had it: without the label that the controller adds, and without empty parts."""
+    """A template as the workload had it: without the label that the Deployment controller adds, without empty parts and patch directives."""
     meta = dict(template.get("metadata") or {})
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != HASH_LABEL}
     meta = {key: value for key, value in {**meta, "labels": labels}.items() if value not in (None, {}, [])}
@@ -157,55 +169,3 @@ def _named(items: list[Any]) -> bool:
 
 def _keys(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[str]:
     return sorted({*left, *right})
-
-
-# ------------------------------------------------------------------------------------------------ progress
-
-
-def progress(deployment: Obj) -> dict[str, Any]:
-    """The numbers that say how far a rollout is, as JSON values: what an action's `look` puts into its state."""
-    spec, status = deployment["spec"], deployment.get("status") or {}
-    stuck = next(
-        (
-            one.get("message", "")
-            for one in status.get("conditions") or ()
-            if one.get("type") == "Progressing" and one.get("status") == "False"
-        ),
-        "",
-    )
-    return {
-        "generation": deployment["metadata"]["generation"],
-        "observed": status.get("observedGeneration", 0),
-        "replicas": spec.get("replicas", 1),
-        "total": status.get("replicas", 0),
-        "updated": status.get("updatedReplicas", 0),
-        "available": status.get("availableReplicas", 0),
-        "stuck": stuck,
-    }
-
-
-def unfinished(state: Mapping[str, Any]) -> str | None:
-    """What is still missing until the rollout is complete (as `kubectl rollout status` judges it), in words; None when it is."""
-    wanted, stuck = state["replicas"], f" ({state['stuck']})" if state["stuck"] else ""
-    if state["observed"] < state["generation"]:
-        return "the cluster has not taken up the change yet"
-    if state["updated"] < wanted:
-        return f"{state['updated']} of {wanted} pods are of the wanted version{stuck}"
-    if state["total"] > state["updated"]:
-        return f"{state['total'] - state['updated']} old pods are still there{stuck}"
-    if state["available"] < wanted:
-        return f"{state['available']} of {wanted} pods are ready{stuck}"
-    return None
-
-
-def planned_upon(deployment: Obj) -> dict[str, Any]:
-    """What a plan notes of the object that it was made for, so that `guard` can refuse any other."""
-    return {"uid": deployment["metadata"]["uid"], "generation": deployment["metadata"]["generation"]}
-
-
-def guard(want: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The JSON patch operations that let a patch apply to exactly the object that was planned upon, hence at most once."""
-    return [
-        {"op": "test", "path": "/metadata/generation", "value": want["generation"]},
-        {"op": "test", "path": "/metadata/uid", "value": want["uid"]},
-    ]

@@ -15,7 +15,19 @@ from bot.config.policy import Service
 from bot.config.problems import Problem, quoted, unknown
 from bot.config.routes import RouteEntry
 from bot.config.secrets import SecretRef
-from bot.config.server import Database, HttpHost, Kubernetes, Log, Metrics, Part, Postmortem, Prometheus, Server, Slack
+from bot.config.server import (
+    Database,
+    HttpHost,
+    Kubernetes,
+    Log,
+    Metrics,
+    Part,
+    Postmortem,
+    Prometheus,
+    Scripts,
+    Server,
+    Slack,
+)
 from bot.config.sources import SourceConfig
 from bot.domain.escalation import Policy as EscalationPolicy
 from bot.domain.people import Directory
@@ -67,6 +79,7 @@ class TocsinFile(Part):
     http: Mapping[str, HttpHost] = Field(
         default_factory=dict, description="hosts that runbooks send requests to, with what lets them in"
     )
+    scripts: Scripts = Scripts()
     metrics: Metrics = Metrics()
     log: Log = Log()
 
@@ -130,6 +143,7 @@ class Config:
     postmortem: Postmortem
     redact_extra: Mapping[str, str]
     http: Mapping[str, HttpHost]
+    scripts: Scripts
     log: Log
     metrics: Metrics
     secrets: tuple[SecretRef, ...]

@@ -37,6 +37,7 @@ NEEDS_RESTART = (
     "prometheus",
     "postmortem",
     "redact_extra",
+    "scripts",
     "metrics",
     "log",
 )
@@ -128,6 +129,7 @@ class _Loading:
             postmortem=tocsin.postmortem,
             redact_extra=dict(policy_file.redact.extra),
             http=tocsin.http,
+            scripts=tocsin.scripts,
             log=tocsin.log,
             metrics=tocsin.metrics,
             secrets=tuple(dict.fromkeys(self.secrets.found)),
@@ -203,6 +205,7 @@ class _Loading:
                 "database": file.database.within(state),
                 "postmortem": post,
                 "kubernetes": kubernetes,
+                "scripts": file.scripts.model_copy(update={"folder": _absolute(state / file.scripts.folder)}),
             }
         )
         if self.secrets.resolve:

@@ -210,6 +210,42 @@ class Metrics(Part):
     bearer: SecretRef | None = Field(default=None, description="ask whoever scrapes for this token")
 
 
+Layer = Literal["landlock", "landlock_network", "landlock_signals", "seccomp", "user"]
+
+
+class Interpreters(Part):
+    """What executes scripts: a path, or a name that is looked for in /usr/local/bin, /usr/bin and /bin."""
+
+    sh: Path = Path("sh")
+    bash: Path = Path("bash")
+    python: Path = Path("python3")
+
+
+class Scripts(Part):
+    """The sandbox for `script` steps of runbooks: whether there is one, and how much a script may use at most."""
+
+    enabled: bool = Field(default=False, description="whether runbooks may run scripts at all")
+    folder: Path = Field(
+        default=Path("scripts"), description="where the scripts' private folders are made; relative to `state`"
+    )
+    interpreters: Interpreters = Interpreters()
+    readable: tuple[Path, ...] = Field(
+        default=(), description="folders that scripts may read and execute, beside /usr, /bin, /sbin and /lib"
+    )
+    require: tuple[Layer, ...] = Field(
+        default=("landlock", "seccomp"), description="layers of the sandbox without which no script is run"
+    )
+    seconds: float = Field(default=300, gt=0, le=3600, description="how long one may run; steps ask for less")
+    cpu_seconds: float = Field(default=60, ge=1, le=3600)
+    memory: Size = Field(default=256 * MIB, ge=16 * MIB, description="of all processes of a script together")
+    processes: int = Field(default=64, ge=1, le=4096, description="processes and threads")
+    open_files: int = Field(default=256, ge=16, le=65536, description="of one process")
+    disk: Size = Field(default=64 * MIB, ge=MIB, description="of all files together")
+    files: int = Field(default=2000, ge=1, le=100_000, description="how many files it may make")
+    output: Size = Field(default=MIB, ge=1024, le=64 * MIB, description="what it may print before it is ended")
+    at_once: int = Field(default=2, ge=1, le=100, description="how many scripts run at the same time")
+
+
 class Bearer(Part):
     """The sender shows a token: `Authorization: Bearer …`."""
 

@@ -182,15 +182,15 @@ def offer(incident_id: int, epoch: int, now: datetime) -> Effect:
     )
 
 
-def advance_run(run_id: int, due: datetime) -> Effect:
-    """Take a run one move further: look, plan, do, or look again; or let its approval expire."""
+def advance_run(run_id: int, step_id: str, due: datetime) -> Effect:
+    """Take one step of a run one move further: look, plan, do, or look again; or let its approval expire. Steps do not wait for each other."""
     return Effect(
         kind="advance_run",
-        key=f"advance_run:{run_id}",
-        lane=f"run:{run_id}",
+        key=f"advance_run:{run_id}:{step_id}",
+        lane=f"run:{run_id}:{step_id}",
         priority=Priority.APPROVAL,
         due=due,
-        payload={"run_id": run_id},
+        payload={"run_id": run_id, "step": step_id},
         latest_wins=True,
     )
 
@@ -205,6 +205,42 @@ def show_run(incident_id: int, run_id: int, now: datetime) -> Effect:
         due=now,
         payload={"incident_id": incident_id, "run_id": run_id},
         latest_wins=True,
+    )
+
+
+def share_output(incident_id: int, run_id: int, step_id: str, now: datetime) -> Effect:
+    """Upload what a step has put out, when it is too long for the run's message."""
+    return Effect(
+        kind="share_output",
+        key=f"share_output:{run_id}:{step_id}",
+        lane=_in_channel(incident_id),
+        priority=Priority.CONTEXT,
+        due=now,
+        payload={"incident_id": incident_id, "run_id": run_id, "step": step_id},
+    )
+
+
+def post(incident_id: int, key: str, channel: str, text: str, now: datetime) -> Effect:
+    """What a runbook tells a channel (empty: the incident's own); `text` is plain, not mrkdwn."""
+    return Effect(
+        kind="post",
+        key=f"post:{key}",
+        lane=f"post:{key}" if channel else _in_channel(incident_id),
+        priority=Priority.APPROVAL,
+        due=now,
+        payload={"incident_id": incident_id, "channel": channel, "text": text},
+    )
+
+
+def summon(incident_id: int, key: str, target: str, why: str, now: datetime) -> Effect:
+    """Page somebody by name, beside the escalation policy: a runbook or a person asks for them."""
+    return Effect(
+        kind="summon",
+        key=f"summon:{key}",
+        lane=f"summon:{key}",
+        priority=Priority.PAGE,
+        due=now,
+        payload={"incident_id": incident_id, "target": target, "why": why},
     )
 
 
@@ -247,6 +283,9 @@ KINDS = (
     "offer",
     "advance_run",
     "show_run",
+    "share_output",
+    "post",
+    "summon",
     "review",
     "share_review",
 )

@@ -18,8 +18,9 @@ from bot.domain.context import Context, Finding
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident
 from bot.domain.people import Person
-from bot.domain.plan import Plan, Target
-from bot.domain.run import Run
+from bot.domain.plan import Plan, Question, Target, Undo
+from bot.domain.policy import Touch
+from bot.domain.run import Run, StepRun
 from bot.domain.timeline import Entry
 
 T = TypeVar("T")
@@ -122,8 +123,21 @@ class Tx(Protocol):
         """One run, locked until the commit."""
 
     async def runs_of(self, incident_id: int) -> tuple[Run, ...]: ...
+    async def recent_runs(self, since: datetime | None = None, runbook: str = "", limit: int = 50) -> tuple[Run, ...]:
+        """The newest runs first: of one runbook or of all, begun at `since` or later."""
+
     async def save_run(self, run: Run) -> None:
         """Insert or replace; steps and approvals are kept in their own tables as well."""
+
+    async def hold(self, lock: str, run_id: int, now: datetime) -> int:
+        """Take a target for this run until it is released. The run that has it: this one, or the other one that is to be waited for."""
+
+    async def release_holds(self, run_id: int) -> None: ...
+    async def touch(self, touch: Touch) -> None:
+        """Note that a run begins to change a target."""
+
+    async def touches(self, since: datetime, limit: int = 1000) -> tuple[Touch, ...]:
+        """The newest first."""
 
     # context and post-mortems
     async def context(self, incident_id: int, epoch: int) -> Context | None: ...
@@ -212,6 +226,15 @@ class Room(Protocol):
     async def show_run(self, incident: Incident, run: Run, again: bool) -> str:
         """Post or update (`run.message_ts`) the one message of a run: plan as a diff, buttons while it waits, state of every step."""
 
+    async def share_output(self, incident: Incident, run: Run, step: StepRun, text: str, key: str, again: bool) -> None:
+        """Upload what a step has put out as a file, in the thread of the run's message."""
+
+    async def post(self, incident: Incident, channel: str, text: str, key: str, again: bool) -> str:
+        """What a runbook tells a channel by name (empty: the incident's own); the message's ts."""
+
+    async def summon(self, incident: Incident, target: str, why: str, key: str, again: bool) -> str:
+        """Page `person:ada` or `channel:ops` by name, beside the escalation policy; the message's ts."""
+
     async def share_postmortem(self, incident: Incident, text: str, key: str, again: bool) -> None:
         """Upload the Markdown file to the channel."""
 
@@ -234,15 +257,18 @@ class Parse(Protocol):
 
 
 class Action(Protocol):
-    """Something a runbook step can do: look -> plan -> do -> look again. `Params` is its validated model.
+    """Something a runbook step can do: look -> plan -> do -> look again. `Params` is its validated model; the file is its documentation.
 
-    `writes`: it may change something. `observable`: after `do`, look and plan must come out empty. `repeatable`: `do` may be called again
-    with the same key and plan when it is unknown whether it took effect.
+    `way` is "acts". `writes`: it may change something. `observable`: after `do`, look and plan must come out empty. `risk`: "none" (only looks),
+    "low" (undone easily, or harmless), "high" (people should think twice; lint asks for an undo or a word why there is none).
+    `repeatable`: `do` may be called again with the same key and plan when it is unknown whether it took effect.
     """
 
+    way: Literal["acts"]
     Params: type[BaseModel]
     writes: bool
     observable: bool
+    risk: Literal["none", "low", "high"]
 
     def repeatable(self, params: Any) -> bool: ...
     def target(self, params: Any) -> Target: ...
@@ -253,10 +279,63 @@ class Action(Protocol):
         """Pure. What must change; an empty plan means that all is as desired."""
 
     async def do(self, plan: Plan, params: Any, key: str) -> dict[str, Any]:
-        """Make the planned changes, only if the world is still as planned upon; the result as JSON values (what an undo needs, too)."""
+        """Make the planned changes, only if the world is still as planned upon; the result as JSON values, redacted.
+
+        `output` in it is text for people (at most 64,000 characters); long ones are shown as a file.
+        """
 
     def verify(self, state: Mapping[str, Any], params: Any) -> str | None:
         """Pure. None when what the step wants holds in this state; else what is still missing, in words."""
+
+    def undo(self, plan: Plan, result: Mapping[str, Any], params: Any) -> Undo | None:
+        """Pure. The use of an action that takes a done plan back; None when nothing can. `result` is empty after an interruption."""
+
+    def facts(self, given: Mapping[str, Any], params: Any) -> dict[str, Any]:
+        """Pure, for the tests of runbooks: the state that `look` would give, from the few values that a test gives. BadInput names a wrong one."""
+
+    def after(self, state: Mapping[str, Any], plan: Plan, params: Any) -> dict[str, Any]:
+        """Pure, for the tests of runbooks: the state that `look` would give once the plan is done and has settled."""
+
+
+class Asking(Protocol):
+    """A step that only people can do: they answer, and the answer is kept. `way` is "asks"."""
+
+    way: Literal["asks"]
+    Params: type[BaseModel]
+
+    def question(self, params: Any) -> Question: ...
+
+
+class Waiting(Protocol):
+    """A step that lets time pass. `way` is "waits"."""
+
+    way: Literal["waits"]
+    Params: type[BaseModel]
+
+    def until(self, params: Any, since: datetime) -> datetime: ...
+
+
+class Telling(Protocol):
+    """A step that tells somebody through the outbox, so once (P3, P4). `way` is "tells"."""
+
+    way: Literal["tells"]
+    Params: type[BaseModel]
+
+    def target(self, params: Any) -> Target: ...
+    def shown(self, params: Any) -> str:
+        """What it does, for the run's message: `tell #ops: …`."""
+
+    def effects(self, params: Any, incident: Incident, key: str, now: datetime) -> tuple[Effect, ...]: ...
+
+
+Doing = Action | Asking | Waiting | Telling
+
+
+class Expressions(Protocol):
+    """Conditions and values of runbooks (`if`, `foreach`, `until`, `outputs`), in CEL; bounded in time and size."""
+
+    def value(self, expression: str, facts: Mapping[str, Any]) -> Any:
+        """The value as JSON. BadInput says what is wrong with the expression or which name is not there."""
 
 
 class Gatherer(Protocol):

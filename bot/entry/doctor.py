@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.clients.http import Http
 from bot.clients.kit import Kit
+from bot.clients.sandbox import Sandbox, Script
 from bot.clients.slack import SlackGateway
 from bot.config import Config
 from bot.domain.effects import Priority
@@ -61,6 +62,8 @@ async def examine(config: Config, store: Store, gateway: SlackGateway, kit: Kit,
         yield found
     if config.prometheus is not None:
         yield await _prometheus(kit, config.prometheus.url)
+    async for found in _scripts(config, kit):
+        yield found
 
 
 async def _database(store: Store) -> Found:
@@ -171,3 +174,27 @@ async def _prometheus(kit: Kit, url: str) -> Found:
         return Found(True, "prometheus", f"{await kit.metrics.check()} at {url}")
     except (BadInput, GaveUp, TryLater) as error:
         return Found(False, "prometheus", str(error), "see `prometheus:` in tocsin.yaml")
+
+
+async def _scripts(config: Config, kit: Kit) -> AsyncIterator[Found]:
+    """Each layer of the sandbox, and whether a script that does nothing runs through all of them."""
+    if kit.sandbox is None:
+        yield Found(True, "scripts", "not enabled (`scripts.enabled` in tocsin.yaml)")
+        return
+    for name, there in (await asyncio.to_thread(kit.sandbox.layers)).items():
+        needed = name in config.scripts.require
+        words = "available" if there is True else f"not available: {there}"
+        mend = "`scripts.require` in tocsin.yaml asks for it; without it, nothing is run"
+        yield Found(there is True or not needed, f"scripts {name}", words, mend)
+    for name, _ in config.scripts.interpreters:
+        yield await _interpreter(kit.sandbox, name)
+
+
+async def _interpreter(sandbox: Sandbox, name: str) -> Found:
+    try:
+        ran = await sandbox.run(Script("", interpreter=name, seconds=min(PATIENCE, sandbox.limits.seconds)))
+    except (BadInput, TryLater) as error:
+        return Found(False, f"scripts in {name}", str(error), "see `scripts:` in tocsin.yaml")
+    words = ran.stopped or f"ended with {ran.exit}: {ran.output.strip()[-200:]}"
+    mend = "see `scripts.interpreters` in tocsin.yaml; one outside of the system's folders needs `scripts.readable`"
+    return Found(not ran.exit, f"scripts in {name}", f"run in {ran.seconds:.2f} s" if not ran.exit else words, mend)

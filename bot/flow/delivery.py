@@ -68,6 +68,7 @@ class ChannelEffects:
             "topic": self.topic,
             "say": self.say,
             "alarm": self.alarm,
+            "post": self.post,
         }
 
     async def open_channel(self, delivery: Delivery) -> Record | None:
@@ -112,6 +113,11 @@ class ChannelEffects:
     async def say(self, delivery: Delivery) -> Record | None:
         incident = await incident_of(self._store, delivery)
         await self._room.say(incident, payload(delivery)["text"], delivery.effect.key, delivery.again)
+        return None
+
+    async def post(self, delivery: Delivery) -> Record | None:
+        incident, asked = await incident_of(self._store, delivery), payload(delivery)
+        await self._room.post(incident, asked["channel"], asked["text"], delivery.effect.key, delivery.again)
         return None
 
     async def alarm(self, delivery: Delivery) -> Record | None:

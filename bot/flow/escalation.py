@@ -11,11 +11,12 @@ from bot.domain.escalation import next_paging
 from bot.domain.incident import Change, Incident, State, warned
 from bot.domain.ports import Clock, Delivery, Room, Store, Tx
 from bot.domain.rules import CurrentRules, Rules
+from bot.errors import GaveUp
 from bot.flow.delivery import Handler, Record, incident_of, payload, recording
 
 
 class Escalation:
-    """Handlers for `escalate` and `page`. `paged` is told the policy of every page that has left."""
+    """Handlers for `escalate`, `page` and `summon`. `paged` is told the policy of every page that has left."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class Escalation:
         self._paged = paged
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {"escalate": self.escalate, "page": self.page}
+        return {"escalate": self.escalate, "page": self.page, "summon": self.summon}
 
     async def escalate(self, delivery: Delivery) -> Record | None:
         """No outside act: the decision is taken inside the transaction that settles the timer."""
@@ -59,6 +60,20 @@ class Escalation:
         await self._room.page(incident, target, level, delivery.effect.key, delivery.again)
         self._paged(track.policy.key)
         now = self._clock()
+        return recording(incident.id, lambda current: paging.page_sent(current, name, now))
+
+    async def summon(self, delivery: Delivery) -> Record | None:
+        """Somebody is asked for by name. Whether an acknowledgement came in between does not matter: they were asked for all the same."""
+        incident, asked, directory = (
+            await incident_of(self._store, delivery),
+            payload(delivery),
+            self._rules().directory,
+        )
+        target = directory.resolve(str(asked["target"]), self._clock())
+        if target is None:
+            raise GaveUp(f"{asked['target']} cannot be paged: nobody is behind that name now")
+        await self._room.summon(incident, target, asked["why"], delivery.effect.key, delivery.again)
+        name, now = directory.name_of(target), self._clock()
         return recording(incident.id, lambda current: paging.page_sent(current, name, now))
 
 

@@ -10,11 +10,11 @@ from bot.domain import run as runs
 from bot.domain.incident import Incident
 from bot.domain.ports import Clock, Delivery, Documents, Room, Store, Templates, Tx
 from bot.domain.review import facts
-from bot.domain.run import RunState
+from bot.domain.run import Run, RunState
 from bot.errors import GaveUp, TryLater
 from bot.flow.delivery import Handler, Record, incident_of, payload
+from bot.flow.ending import conclude
 from bot.flow.incidents import known
-from bot.flow.runbooks import told
 
 WAIT_FOR_RUNS = timedelta(minutes=10)
 
@@ -46,10 +46,11 @@ class Review:
         if incident.is_open or incident.resolved_at is None:
             return None
         going = [run for run in await self._store.read(lambda tx: tx.runs_of(incident.id)) if not run.ended]
-        if any(run.state is not RunState.WAITING for run in going) and now - incident.resolved_at < WAIT_FOR_RUNS:
-            raise TryLater(f"waiting for {going[0].ref} to end", delay=1)
-        if any(run.state is RunState.WAITING for run in going):
-            await self._store.write(lambda tx: self._end_waiting_runs(tx, incident.id))
+        asking = [run for run in going if _only_asks(run)]
+        if len(going) > len(asking) and now - incident.resolved_at < WAIT_FOR_RUNS:
+            raise TryLater(f"waiting for {next(run.ref for run in going if run not in asking)} to end", delay=1)
+        if any(run.undoes is None for run in asking):
+            await self._store.write(lambda tx: self._end_asking_runs(tx, incident.id))
         path, _ = await self.draft(incident.id)
         written_at = self._clock()
 
@@ -60,16 +61,15 @@ class Review:
 
         return record
 
-    async def _end_waiting_runs(self, tx: Tx, incident_id: int) -> None:
+    async def _end_asking_runs(self, tx: Tx, incident_id: int) -> None:
+        """An undo may be wanted after the incident, too; everything else that still asks is over with it."""
         now = self._clock()
-        incident = await known(tx, incident_id)
         for run in await tx.runs_of(incident_id):
-            if run.state is not RunState.WAITING:
+            if run.ended or run.undoes is not None or not _only_asks(run):
                 continue
             message = "the incident resolved before anybody approved it; nothing was done"
-            after = runs.ended(run, RunState.EXPIRED, message, now)
-            text = f"{run.ref} ({run.runbook.title}) ended: {message}"
-            incident = await told(tx, incident, after, "run_ended", text, now)
+            after = runs.moved(runs.stopped(run, RunState.EXPIRED, message), now)
+            await conclude(tx, await known(tx, incident_id), after, now)
 
     async def share_review(self, delivery: Delivery) -> Record | None:
         incident = await incident_of(self._store, delivery)
@@ -85,3 +85,10 @@ class Review:
             return incident, self._templates.postmortem(facts(incident, await tx.timeline(incident_id)))
 
         return await self._store.read(work)
+
+
+def _only_asks(run: Run) -> bool:
+    """Whether nothing happens to a run before somebody does something."""
+    return not any(step.state in runs.ACTING for step in run.steps) and (
+        run.state is RunState.WAITING or bool(run.paused_by)
+    )

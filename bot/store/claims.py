@@ -15,7 +15,7 @@ from sqlalchemy import Connection, TextClause, and_, bindparam, case, delete, fu
 from bot.domain.effects import Priority
 from bot.domain.ports import Backlog, Delivery
 from bot.store.rows import effect_of
-from bot.store.tables import once_keys, outbox
+from bot.store.tables import once_keys, outbox, touches
 from bot.store.types import Utc
 
 # Nobody holds the lane, and nothing that is due, being retried or left behind stands before this row in it.
@@ -147,5 +147,7 @@ def prune(conn: Connection, before: datetime, limit: int) -> int:
         .limit(limit)
     )
     expired = select(once_keys.c.key).where(once_keys.c.until < before).order_by(once_keys.c.until).limit(limit)
+    stale = select(touches.c.id).where(touches.c.at < before).order_by(touches.c.at).limit(limit)
     rows = conn.execute(delete(outbox).where(outbox.c.id.in_(old))).rowcount
+    rows += conn.execute(delete(touches).where(touches.c.id.in_(stale))).rowcount
     return rows + conn.execute(delete(once_keys).where(once_keys.c.key.in_(expired))).rowcount

@@ -1,4 +1,4 @@
-"""The SQL of incidents, timelines, runs, contexts and post-mortems. Called by transaction.SqlTx; `lock` holds the rows until the commit."""
+"""The SQL of incidents, timelines, contexts and post-mortems. Called by transaction.SqlTx; `lock` holds the rows until the commit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from sqlalchemy import Connection, Select, insert, select
 
 from bot.domain.context import Context
 from bot.domain.incident import OPEN, Change, Incident, State
-from bot.domain.run import Run
 from bot.domain.timeline import Entry
 from bot.store import rows
 from bot.store.statements import chunks, put
-from bot.store.statements import insert as insert_into
-from bot.store.tables import approvals, contexts, incidents, postmortems, run_steps, runs, timeline
+from bot.store.tables import contexts, incidents, postmortems, timeline
 
 IncidentQuery = Select[tuple[str]]
 
@@ -74,24 +72,6 @@ def save_changes(conn: Connection, changes: Sequence[Change]) -> None:
 def timeline_of(conn: Connection, incident_id: int) -> tuple[Entry, ...]:
     query = select(timeline.c.doc).where(timeline.c.incident_id == incident_id).order_by(timeline.c.seq)
     return tuple(map(rows.entry_of, conn.execute(query).scalars()))
-
-
-def run(conn: Connection, run_id: int, lock: bool) -> Run | None:
-    query = select(runs.c.doc).where(runs.c.id == run_id)
-    doc = conn.execute(query.with_for_update(key_share=True) if lock else query).scalar()
-    return None if doc is None else Run.model_validate_json(doc)
-
-
-def runs_of(conn: Connection, incident_id: int) -> tuple[Run, ...]:
-    query = select(runs.c.doc).where(runs.c.incident_id == incident_id).order_by(runs.c.id)
-    return tuple(map(Run.model_validate_json, conn.execute(query).scalars()))
-
-
-def save_run(conn: Connection, saved: Run) -> None:
-    put(conn, runs, [rows.run_values(saved)])
-    put(conn, run_steps, rows.step_values(saved))
-    if given := rows.approval_values(saved):
-        conn.execute(insert_into(conn.dialect.name, approvals).on_conflict_do_nothing(), given)
 
 
 def context(conn: Connection, incident_id: int, epoch: int) -> Context | None:

@@ -15,6 +15,7 @@ from bot.domain.alert import AlertState, Received
 from bot.domain.context import Context
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident, State
+from bot.domain.policy import Touch
 from bot.domain.ports import Backlog, Delivery, Settled, Tx
 from bot.domain.run import Run
 from bot.domain.timeline import Entry
@@ -39,6 +40,8 @@ class _Tables:
     incidents: dict[int, Incident] = field(default_factory=dict)
     timeline: dict[int, tuple[Entry, ...]] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
+    holds: dict[str, int] = field(default_factory=dict)
+    touches: dict[int, Touch] = field(default_factory=dict)
     contexts: dict[tuple[int, int], Context] = field(default_factory=dict)
     postmortems: dict[int, str] = field(default_factory=dict)
     outbox: dict[str, Row] = field(default_factory=dict)
@@ -170,6 +173,27 @@ class MemoryTx:
         mine = (run for run in self._tables.runs.values() if run.incident_id == incident_id)
         return tuple(sorted(mine, key=lambda run: run.id))
 
+    async def recent_runs(self, since: datetime | None = None, runbook: str = "", limit: int = 50) -> tuple[Run, ...]:
+        newest_first = sorted(self._tables.runs.values(), key=lambda run: run.id, reverse=True)
+        fitting = (run for run in newest_first if since is None or run.created_at >= since)
+        return tuple(run for run in fitting if not runbook or run.runbook.name == runbook)[:limit]
+
+    async def hold(self, lock: str, run_id: int, now: datetime) -> int:
+        return int(self.draft("holds").setdefault(lock, run_id))
+
+    async def release_holds(self, run_id: int) -> None:
+        held = self.draft("holds")
+        for lock in [lock for lock, holder in held.items() if holder == run_id]:
+            del held[lock]
+
+    async def touch(self, touch: Touch) -> None:
+        made = self.draft("touches")
+        made[max(made, default=0) + 1] = touch
+
+    async def touches(self, since: datetime, limit: int = 1000) -> tuple[Touch, ...]:
+        made = self._tables.touches
+        return tuple(made[number] for number in sorted(made, reverse=True) if made[number].at >= since)[:limit]
+
     async def save_run(self, run: Run) -> None:
         self.draft("runs")[run.id] = run
 
@@ -194,12 +218,16 @@ class MemoryTx:
     async def dead(self, limit: int = 50) -> tuple[tuple[Effect, str], ...]:
         return outbox.dead(self._tables.outbox, limit)
 
-    def prune_once(self, before: datetime, limit: int) -> int:
+    def prune_rest(self, before: datetime, limit: int) -> int:
         seen = self.draft("once")
         old = [key for key, until in seen.items() if until < before][:limit]
         for key in old:
             del seen[key]
-        return len(old)
+        made = self.draft("touches")
+        stale = [number for number, touch in made.items() if touch.at < before][:limit]
+        for number in stale:
+            del made[number]
+        return len(old) + len(stale)
 
 
 class MemoryStore:
@@ -276,7 +304,7 @@ class MemoryStore:
 
     async def prune(self, before: datetime, limit: int = 1000) -> int:
         async def work(tx: MemoryTx) -> int:
-            return outbox.prune(tx.draft("outbox"), before, limit) + tx.prune_once(before, limit)
+            return outbox.prune(tx.draft("outbox"), before, limit) + tx.prune_rest(before, limit)
 
         return await self._write(work)
 

@@ -124,9 +124,9 @@ def step_values(run: Run) -> list[Values]:
     return [
         {
             "run_id": run.id,
-            "number": number,
-            "step": run.runbook.steps[number].id,
-            "action": run.runbook.steps[number].action,
+            "number": step.seq,
+            "step": step.id,
+            "action": step.spec.action,
             "state": step.state.value,
             "digest": step.plan.digest if step.plan else "",
             "changed": step.changed,
@@ -134,7 +134,7 @@ def step_values(run: Run) -> list[Values]:
             "started_at": step.started_at,
             "ended_at": step.ended_at,
         }
-        for number, step in enumerate(run.steps)
+        for step in run.steps
     ]
 
 
@@ -142,13 +142,14 @@ def approval_values(run: Run) -> list[Values]:
     return [
         {
             "run_id": run.id,
-            "number": number,
+            "number": step.seq,
             "digest": approval.digest,
             "actor_id": approval.actor.id,
             "actor_name": approval.actor.name,
             "at": approval.at,
+            "broke_glass": approval.broke_glass,
         }
-        for number, step in enumerate(run.steps)
+        for step in run.steps
         for approval in step.approvals
     ]
 

@@ -154,7 +154,28 @@ approvals = Table(
     Column("actor_id", Words, nullable=False),
     Column("actor_name", Words, nullable=False),
     Column("at", Utc, nullable=False),
+    Column("broke_glass", Words, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("run_id", "number", "digest", "actor_id"),
+)
+
+# What a run is changing: nobody else changes it until the run has ended.
+holds = Table(
+    "holds",
+    metadata,
+    Column("lock", Key, primary_key=True),
+    Column("run_id", BigId, nullable=False, index=True),
+    Column("since", Utc, nullable=False),
+)
+
+# Which targets runs have changed, and when: for cooldowns and rates.
+touches = Table(
+    "touches",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("lock", Key, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("run_id", BigId, nullable=False),
+    Column("at", Utc, nullable=False, index=True),
 )
 
 contexts = Table(

@@ -12,10 +12,11 @@ from bot.domain.alert import AlertState, Received
 from bot.domain.context import Context
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident
+from bot.domain.policy import Touch
 from bot.domain.ports import Delivery, Settled
 from bot.domain.run import Run
 from bot.domain.timeline import Entry
-from bot.store import alerts, incidents, locks, outbox
+from bot.store import alerts, incidents, locks, outbox, runs
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -118,13 +119,28 @@ class SqlTx:
         return await self.look(incidents.timeline_of, incident_id)
 
     async def run(self, run_id: int) -> Run | None:
-        return await self.look(incidents.run, run_id, self._writable)
+        return await self.look(runs.run, run_id, self._writable)
 
     async def runs_of(self, incident_id: int) -> tuple[Run, ...]:
-        return await self.look(incidents.runs_of, incident_id)
+        return await self.look(runs.runs_of, incident_id)
+
+    async def recent_runs(self, since: datetime | None = None, runbook: str = "", limit: int = 50) -> tuple[Run, ...]:
+        return await self.look(runs.recent_runs, since, runbook, limit)
+
+    async def hold(self, lock: str, run_id: int, now: datetime) -> int:
+        return await self.change(runs.hold, lock, run_id, now)
+
+    async def release_holds(self, run_id: int) -> None:
+        await self.change(runs.release_holds, run_id)
+
+    async def touch(self, touch: Touch) -> None:
+        await self.change(runs.touch, touch)
+
+    async def touches(self, since: datetime, limit: int = 1000) -> tuple[Touch, ...]:
+        return await self.look(runs.touches_since, since, limit)
 
     async def save_run(self, run: Run) -> None:
-        await self.change(incidents.save_run, run)
+        await self.change(runs.save_run, run)
 
     async def context(self, incident_id: int, epoch: int) -> Context | None:
         return await self.look(incidents.context, incident_id, epoch)

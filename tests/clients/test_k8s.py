@@ -87,7 +87,7 @@ async def test_a_write_that_fails_says_whether_it_may_have_happened(
     cluster.fail(verb="patch", resource="deployments", **fault)
     generation = (await k8s.deployment("shop", "checkout"))["metadata"]["generation"]
     with pytest.raises(error, match=words) as raised:
-        await k8s.patch_deployment_json("shop", "checkout", [{**PATCH[0], "value": generation}, PATCH[1]])
+        await k8s.patch_workload("deployments", "shop", "checkout", [{**PATCH[0], "value": generation}, PATCH[1]])
     if isinstance(raised.value, TryLater):
         assert raised.value.uncertain is uncertain
         assert raised.value.delay == fault.get("retry_after")
@@ -97,7 +97,7 @@ async def test_a_write_without_an_answer_in_time_is_uncertain_and_a_read_is_not(
     k8s = await Kubernetes.connect(url=url, token="bot", answer_within=0.1)
     cluster.fail("timeout", seconds=1, count=2)
     with pytest.raises(TryLater, match=r"no answer to patch deployments\.apps shop/checkout in 0\.1 s") as raised:
-        await k8s.patch_deployment_json("shop", "checkout", PATCH)
+        await k8s.patch_workload("deployments", "shop", "checkout", PATCH)
     assert raised.value.uncertain
     with pytest.raises(TryLater) as raised:
         await k8s.deployment("shop", "checkout")
@@ -107,11 +107,11 @@ async def test_a_write_without_an_answer_in_time_is_uncertain_and_a_read_is_not(
 
 async def test_a_test_that_does_not_hold_is_drift_and_a_bad_value_is_not(k8s: Kubernetes) -> None:
     with pytest.raises(Drifted):
-        await k8s.patch_deployment_json("shop", "checkout", [{**PATCH[0], "value": 99}, PATCH[1]])
+        await k8s.patch_workload("deployments", "shop", "checkout", [{**PATCH[0], "value": 99}, PATCH[1]])
     generation = (await k8s.deployment("shop", "checkout"))["metadata"]["generation"]
     bad = [{**PATCH[0], "value": generation}, {**PATCH[1], "value": -1}]
     with pytest.raises(BadInput, match=r"refused \(422\): .*must be greater than or equal to 0") as refused:
-        await k8s.patch_deployment_json("shop", "checkout", bad)
+        await k8s.patch_workload("deployments", "shop", "checkout", bad)
     assert not isinstance(refused.value, Drifted)
 
 
@@ -120,15 +120,15 @@ async def test_a_test_that_does_not_hold_is_drift_and_a_bad_value_is_not(k8s: Ku
     [
         (
             "pods",
-            'may not list pods in namespace shop: add to its Role: apiGroups [""], resources [pods], verbs [list]',
+            'may not list pods in namespace shop: add to the rules of its Role: - {apiGroups: [""], resources: [pods], verbs: [list]}',
         ),
         (
             "log_tail",
-            'may not get pods/log in namespace shop: add to its Role: apiGroups [""], resources [pods/log], verbs [get]',
+            'may not get pods/log in namespace shop: add to the rules of its Role: - {apiGroups: [""], resources: [pods/log], verbs: [get]}',
         ),
         (
             "replica_set",
-            "may not get replicasets.apps in namespace shop: add to its Role: apiGroups [apps], resources [replicasets], verbs [get]",
+            "may not get replicasets.apps in namespace shop: add to the rules of its Role: - {apiGroups: [apps], resources: [replicasets], verbs: [get]}",
         ),
     ],
 )
@@ -171,7 +171,7 @@ async def test_what_cannot_be_a_name_never_becomes_part_of_an_address(
 async def test_a_server_that_is_not_there_is_for_later() -> None:
     k8s = await Kubernetes.connect(url="http://127.0.0.1:1", token="x")
     with pytest.raises(TryLater, match="cannot connect") as raised:
-        await k8s.patch_deployment_json("shop", "checkout", PATCH)
+        await k8s.patch_workload("deployments", "shop", "checkout", PATCH)
     assert not raised.value.uncertain
     await k8s.close()
 

@@ -19,10 +19,22 @@ KIT = Kit(None, None, Http(str), str)
 ACTIONS = discover("actions")
 GATHERERS = discover("gatherers")
 USES: dict[str, dict[str, Any]] = {
+    "alertmanager.silence": {"server": "http://am:9093", "matchers": ['service="checkout"'], "why": "INC-7"},
+    "argocd.rollback": {"server": "https://argocd.example", "app": "checkout"},
+    "argocd.sync": {"server": "https://argocd.example", "app": "checkout"},
+    "flag.set": {"server": "https://flags", "kind": "unleash", "flag": "cart", "environment": "production", "on": False},
+    "helm.rollback": {"namespace": "shop", "release": "checkout"},
+    "queue.rebalance": {"server": "http://rabbitmq:15672"},
     "http.request": {"url": "https://flags.example/off", "method": "POST"},
+    "k8s.cordon": {"node": "practice-1"},
+    "k8s.delete_pod": {"namespace": "shop", "pod": "checkout-1"},
+    "k8s.pause": {"namespace": "shop", "deployment": "checkout"},
     "k8s.restart": {"namespace": "shop", "deployment": "checkout", "why": "INC-7"},
+    "k8s.resume": {"namespace": "shop", "deployment": "checkout"},
     "k8s.rollback": {"namespace": "shop", "deployment": "checkout"},
     "k8s.scale": {"namespace": "shop", "deployment": "checkout", "replicas": 6},
+    "k8s.set_image": {"namespace": "shop", "deployment": "checkout", "images": {"checkout": "checkout:1.4.1"}},
+    "k8s.uncordon": {"node": "practice-1"},
     "prometheus.query": {"query": "up", "expect": "> 0"},
 }
 

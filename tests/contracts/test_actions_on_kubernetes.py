@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.clients.kit import Kit
+from bot.domain.plan import Undo
 from bot.errors import BadInput, Drifted
 from bot.plugins.actions import k8s_restart, k8s_rollback, k8s_scale
 from tests.support.kubernetes_api import Api, settled
@@ -58,10 +59,10 @@ def marks(deployment: Any) -> tuple[int, str, str]:
 
 
 async def carried_out(api: Api, action: Any, params: Any) -> dict[str, Any]:
-    """Look, plan, do, look again until it verifies, as a run does."""
+    """Look, plan, do, look again until it verifies, as a run does; the parameters of the undo."""
     plan = action.plan(await action.look(params), params)
     assert plan, "there was nothing to do"
-    result: dict[str, Any] = await action.do(plan, params, "tocsin-run-1-step")
+    result = await action.do(plan, params, "tocsin-run-1-step")
 
     async def missing() -> str | None:
         state = await action.look(params)
@@ -69,7 +70,8 @@ async def carried_out(api: Api, action: Any, params: Any) -> dict[str, Any]:
         return action.verify(state, params) or ""
 
     await api.eventually(missing, lambda text: text == "")
-    return result
+    undo: Undo | None = action.undo(plan, result, params)
+    return dict(undo.with_) if undo else {}
 
 
 async def assert_nothing_to_do(api: Api, action: Any, params: Any) -> None:
@@ -100,9 +102,11 @@ async def test_a_rollback_brings_back_the_earlier_template_and_a_second_run_plan
     action, params = k8s_rollback.Plugin(kit), rollback(api, before=await soon(api))
     plan = action.plan(await action.look(params), params)
     assert [str(diff) for diff in plan.diffs] == ["revision: 2 -> 1 (image checkout:1.4.2 -> checkout:1.4.1)"]
-    result = await carried_out(api, action, params)
+    assert action.undo(plan, {}, params) == Undo(
+        action="k8s.rollback", with_={"namespace": api.namespace, "deployment": "checkout", "to_revision": 2}
+    )
+    await carried_out(api, action, params)
     assert image_of(await finished(api)) == "checkout:1.4.1"
-    assert result["undo"]["with"]["to_revision"] == 2
     await assert_nothing_to_do(api, action, params)
 
 
@@ -140,8 +144,7 @@ async def test_a_rollback_can_start_while_the_bad_rollout_is_stuck(api: Api, kit
 async def test_an_undo_of_a_rollback_brings_back_what_ran_before(api: Api, kit: Kit) -> None:
     await deployed(api, "checkout:1.4.1", "checkout:1.4.2")
     action = k8s_rollback.Plugin(kit)
-    result = await carried_out(api, action, rollback(api))
-    undo = k8s_rollback.Params.model_validate(result["undo"]["with"])
+    undo = k8s_rollback.Params.model_validate(await carried_out(api, action, rollback(api)))
     await carried_out(api, action, undo)
     assert image_of(await finished(api)) == "checkout:1.4.2"
     await assert_nothing_to_do(api, action, undo)
@@ -224,9 +227,9 @@ async def test_scaling_up_verifies_and_a_second_run_plans_nothing(api: Api, kit:
     params = k8s_scale.Params(namespace=api.namespace, deployment="checkout", replicas=4)
     plan = action.plan(await action.look(params), params)
     assert [str(diff) for diff in plan.diffs] == ["replicas: 2 -> 4"]
-    result = await carried_out(api, action, params)
+    undo = await carried_out(api, action, params)
     await assert_nothing_to_do(api, action, params)
-    await carried_out(api, action, k8s_scale.Params.model_validate(result["undo"]["with"]))
+    await carried_out(api, action, k8s_scale.Params.model_validate(undo))
     assert (await finished(api)).spec.replicas == 2
 
 
@@ -276,8 +279,8 @@ async def test_a_verb_that_is_not_granted_names_the_missing_rule(api: Api, reade
     action = k8s_scale.Plugin(readers_kit)
     plan = action.plan(await action.look(params), params)
     expected = (
-        f"the bot may not patch deployments.apps in namespace {api.namespace}: add to its Role: "
-        "apiGroups [apps], resources [deployments], verbs [patch]"
+        f"the bot may not patch deployments.apps in namespace {api.namespace}: add to the rules of its Role: "
+        "- {apiGroups: [apps], resources: [deployments], verbs: [patch]}"
     )
     with pytest.raises(BadInput) as refused:
         await action.do(plan, params, "key")
@@ -323,5 +326,7 @@ async def test_a_paused_deployment_is_not_touched(api: Api, kit: Kit, action: An
     await api.apps().patch_namespaced_deployment("checkout", api.namespace, {"spec": {"paused": True}})
     options = {"why": "INC-7"} if action is k8s_restart else {}
     params = action.Params(namespace=api.namespace, deployment="checkout", **options)
+    plugin = action.Plugin(kit)
+    state = await plugin.look(params)
     with pytest.raises(BadInput, match="is paused: resume it first"):
-        await action.Plugin(kit).look(params)
+        plugin.plan(state, params)

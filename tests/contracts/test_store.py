@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +17,15 @@ from bot.domain.alert import Alert, AlertState, Received
 from bot.domain.context import Context, Finding
 from bot.domain.effects import Effect
 from bot.domain.escalation import Level, Policy
+from bot.domain.expand import begun
 from bot.domain.incident import Change, Incident, State, entered
 from bot.domain.lifecycle import Opening
 from bot.domain.people import Actor
-from bot.domain.plan import Diff, Plan
+from bot.domain.plan import Diff, Plan, Undo
+from bot.domain.policy import Touch
 from bot.domain.ports import Store, Tx
 from bot.domain.routing import Route
-from bot.domain.run import Approver, Run
+from bot.domain.run import Approver, Look, Run, StepRun
 from bot.domain.runbook import Runbook
 from bot.domain.timeline import first_broken
 from bot.errors import TryLater
@@ -361,17 +365,25 @@ def waiting_run() -> Run:
     plan = Plan(
         target="Deployment shop/checkout", diffs=(Diff(what="replicas", before="3", after="6"),), want={"generation": 4}
     )
-    begun = runs.begun(1, opening(7).incident, runbook(), {"replicas": 6}, ADA, NOW)
-    return runs.planned(begun, {"replicas": 6}, {"replicas": 3}, plan, NOW)
+    run = begun(1, opening(7).incident, runbook(), {"replicas": 6}, ADA, NOW)
+    look = Look(params={"replicas": 6}, before={"replicas": 3}, plan=plan)
+    return with_step(run, runs.planned(run.current, look, run.approval(run.current), NOW))
+
+
+def with_step(run: Run, step: StepRun) -> Run:
+    return runs.moved(run.with_steps(step.id, [step]), NOW)
 
 
 async def test_a_run_comes_back_as_it_was_at_every_move(store: Store) -> None:
     waiting = waiting_run()
     assert waiting.current.plan is not None
     grace = Actor(id="grace", name="Grace")
-    approved = runs.approved(waiting, Approver(actor=grace, digest=waiting.current.plan.digest, at=NOW))
-    done = runs.done(runs.intended(approved), {"replicas": 6}, NOW)
-    for state in (waiting, approved, done, runs.step_done(done, "6 of 6 are ready", NOW)):
+    approver = Approver(actor=grace, digest=waiting.current.plan.digest, at=NOW, broke_glass="the shop is down")
+    approved = with_step(waiting, runs.approved(waiting.current, approver, 1))
+    undo = Undo(action="k8s.scale", with_={"replicas": 3})
+    done = with_step(approved, runs.done(runs.intended(approved.current, undo), {"replicas": 6}, undo, NOW))
+    ended = with_step(done, runs.finished(done.current, "6 of 6 are ready", NOW, {"ready": 6}))
+    for state in (waiting, approved, done, ended):
         await store.write(lambda tx, state=state: tx.save_run(state))
         assert await store.write(lambda tx: tx.run(1)) == state
     assert await store.read(lambda tx: tx.run(2)) is None
@@ -383,6 +395,50 @@ async def test_the_runs_of_an_incident_come_in_order(store: Store) -> None:
         other = run.model_copy(update={"id": number, "incident_id": incident_id})
         await store.write(lambda tx, other=other: tx.save_run(other))
     assert [one.id for one in await store.read(lambda tx: tx.runs_of(7))] == [1, 2]
+
+
+async def test_the_newest_runs_come_first_of_one_runbook_or_of_all(store: Store) -> None:
+    run, hour = waiting_run(), timedelta(hours=1)
+    other = run.runbook.model_copy(update={"name": "other"})
+    for number in (1, 2, 3):
+        book = other if number == 2 else run.runbook
+        made = run.model_copy(update={"id": number, "runbook": book, "created_at": NOW + number * hour})
+        await store.write(lambda tx, made=made: tx.save_run(made))
+
+    async def found(**wanted: Any) -> list[int]:
+        return [one.id for one in await store.read(lambda tx: tx.recent_runs(**wanted))]
+
+    assert await found() == [3, 2, 1]
+    assert await found(limit=2) == [3, 2]
+    assert await found(runbook="other") == [2]
+    assert await found(since=NOW + 3 * hour) == [3]
+    assert await found(since=NOW, runbook="nothing of that name") == []
+
+
+async def test_a_target_is_held_by_one_run_until_it_gives_it_back(store: Store) -> None:
+    assert await store.write(lambda tx: tx.hold("shop/checkout", 1, NOW)) == 1
+    assert await store.write(lambda tx: tx.hold("shop/checkout", 1, NOW)) == 1
+    assert await store.write(lambda tx: tx.hold("shop/checkout", 2, NOW)) == 1
+    assert await store.write(lambda tx: tx.hold("shop/cart", 2, NOW)) == 2
+    await store.write(lambda tx: tx.release_holds(1))
+    assert await store.write(lambda tx: tx.hold("shop/checkout", 3, NOW)) == 3
+    assert await store.write(lambda tx: tx.hold("shop/cart", 3, NOW)) == 2
+
+
+async def test_a_target_is_held_by_one_of_many_that_reach_for_it_at_once(store: Store) -> None:
+    holders = await asyncio.gather(*(store.write(lambda tx, n=n: tx.hold("node/a", n, NOW)) for n in range(1, 11)))
+    assert len(set(holders)) == 1
+
+
+async def test_what_was_touched_is_known_newest_first_and_forgotten_in_time(store: Store) -> None:
+    hour = timedelta(hours=1)
+    touches = [Touch(lock=f"shop/{n}", action="k8s.scale", run_id=n, at=NOW + n * hour) for n in range(3)]
+    for touch in touches:
+        await store.write(lambda tx, touch=touch: tx.touch(touch))
+    assert await store.read(lambda tx: tx.touches(NOW + hour)) == (touches[2], touches[1])
+    assert await store.read(lambda tx: tx.touches(NOW, limit=1)) == (touches[2],)
+    assert await store.prune(NOW + 2 * hour) == 2
+    assert await store.read(lambda tx: tx.touches(NOW - hour)) == (touches[2],)
 
 
 async def test_a_context_comes_back_with_its_pictures(store: Store) -> None:

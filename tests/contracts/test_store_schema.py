@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, text
@@ -15,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bot.errors import BadInput, TryLater
 from bot.store import current_revision, open_store, upgrade
 from bot.store.claims import READY_SQL
-from bot.store.schema import head
+from bot.store.schema import _config, head
 from bot.store.tables import metadata
 from bot.store.types import LONGEST_KEY, stored_key
 from tests.support.stores import new_postgres
@@ -45,6 +47,67 @@ async def test_the_migrations_make_the_tables_of_the_code_on_sqlite(tmp_path: Pa
 
 def _plain(sql: str) -> list[str]:
     return sorted(line.strip(" \t,") for line in sql.replace("(state", "( state").splitlines())
+
+
+OLD_STEP = {
+    "params": {},
+    "plan": None,
+    "before": {},
+    "result": {},
+    "approvals": [],
+    "expires_at": None,
+    "check_until": None,
+}
+OLD_RUN = {
+    "id": 7, "incident_id": 3, "epoch": 1, "params": {"name": "x"}, "state": "waiting", "step": 1, "message_ts": "1.2",
+    "requested_by": {"id": "ada", "name": "Ada"}, "created_at": "2026-03-01T12:00:00Z", "ended_at": None,
+    "runbook": {
+        "name": "fix", "title": "Fix", "description": "", "match": [], "start": "manual", "params": {}, "mitigates": True,
+        "approve": {"role": "responders", "people": 1, "expires": "PT30M", "not_requester": False},
+        "steps": [
+            {"id": "look", "title": "", "action": "prometheus.query", "with_": {"query": "up"}, "timeout": "PT30S",
+             "verify": {"every": "PT5S", "within": "PT5M"}},
+            {"id": "act", "title": "Act", "action": "k8s.scale", "with_": {"replicas": 3}, "timeout": "PT30S",
+             "verify": {"every": "PT5S", "within": "PT5M"}},
+        ],
+    },
+    "steps": [
+        {**OLD_STEP, "state": "done", "message": "verified", "drifted": False, "changed": False, "started_at": None, "ended_at": None},
+        {**OLD_STEP, "state": "waiting", "message": "", "drifted": False, "changed": False, "started_at": None, "ended_at": None},
+    ],
+}  # fmt: skip
+
+
+async def test_a_run_that_was_begun_before_an_upgrade_goes_on_after_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = create_engine(url)
+    with engine.begin() as conn:
+        command.upgrade(_config(conn), "0001")
+        values = {"doc": json.dumps(OLD_RUN), "at": "2026-03-01 12:00:00.000000"}
+        conn.execute(
+            text(
+                "insert into runs (id, incident_id, runbook, state, requested_by, created_at, doc) "
+                "values (7, 3, 'fix', 'waiting', 'ada', :at, :doc)"
+            ),
+            values,
+        )
+    engine.dispose()
+    store = await open_store(url)
+    try:
+        run = await store.read(lambda tx: tx.run(7))
+    finally:
+        await store.close()
+    assert run is not None
+    assert [(step.id, step.seq, step.state, step.spec.action) for step in run.steps] == [
+        ("look", 0, "done", "prometheus.query"),
+        ("act", 1, "waiting", "k8s.scale"),
+    ]
+    assert run.current.title == "Act"
+    assert (run.key(run.current), run.approval(run.current).role, run.params) == (
+        "tocsin-run-7-act",
+        "responders",
+        {"name": "x"},
+    )
 
 
 async def test_the_migrations_make_the_tables_of_the_code_on_postgres() -> None:

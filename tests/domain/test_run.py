@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import run as runs
+from bot.domain.expand import begun as begin
 from bot.domain.people import Actor
 from bot.domain.plan import Diff, Plan
-from bot.domain.run import ENDED, Approver, Run, RunState, StepState
+from bot.domain.run import ENDED, Approver, Look, Run, RunState, StepRun, StepState
 from bot.domain.runbook import Runbook
 from tests.domain.alerts import NOW, incident
 
@@ -32,15 +34,24 @@ def plan(after: int = 5) -> Plan:
 
 
 def begun() -> Run:
-    return runs.begun(7, incident(), RUNBOOK, {"a": 1}, ADA, NOW)
+    return begin(7, incident(), RUNBOOK, {"a": 1}, ADA, NOW)
+
+
+def put(run: Run, step: StepRun) -> Run:
+    return runs.moved(run.with_steps(step.id, [step]), NOW)
+
+
+def looked(run: Run, found: Plan, **update: Any) -> Run:
+    step = run.current
+    return put(run, runs.planned(step, Look(plan=found, **update), run.approval(step), NOW))
 
 
 def waiting() -> Run:
-    return runs.planned(begun(), {"to": 5}, {"value": 1}, plan(), NOW)
+    return looked(begun(), plan(), params={"to": 5}, before={"value": 1})
 
 
-def approver(digest: str = plan().digest) -> Approver:
-    return Approver(actor=ADA, digest=digest, at=NOW)
+def approver(digest: str = plan().digest, reason: str = "") -> Approver:
+    return Approver(actor=ADA, digest=digest, at=NOW, broke_glass=reason)
 
 
 def states(run: Run) -> tuple[RunState, list[StepState]]:
@@ -50,7 +61,7 @@ def states(run: Run) -> tuple[RunState, list[StepState]]:
 def test_it_begins_with_every_step_before_it() -> None:
     run = begun()
     assert states(run) == (RunState.PLANNING, [StepState.PENDING, StepState.PENDING])
-    assert (run.ref, run.key, run.ended) == ("RUN-7", "tocsin-run-7-one", False)
+    assert (run.ref, run.key(run.current), run.ended) == ("RUN-7", "tocsin-run-7-one", False)
 
 
 def test_a_plan_waits_for_its_approval_until_it_expires() -> None:
@@ -61,69 +72,115 @@ def test_a_plan_waits_for_its_approval_until_it_expires() -> None:
 
 
 def test_an_empty_plan_is_checked_at_once_and_changes_nothing() -> None:
-    run = runs.planned(begun(), {}, {}, NOTHING, NOW)
+    run = looked(begun(), NOTHING)
     assert states(run) == (RunState.RUNNING, [StepState.CHECKING, StepState.PENDING])
     assert run.current.check_until == NOW + timedelta(minutes=5)
     assert not run.current.changed
 
 
 def test_from_the_approval_to_the_end() -> None:
-    run = runs.approved(waiting(), approver())
+    run = waiting()
+    run = put(run, runs.approved(run.current, approver(), 1))
     assert states(run) == (RunState.RUNNING, [StepState.APPROVED, StepState.PENDING])
-    run = runs.intended(run)
+    run = put(run, runs.intended(run.current, None))
     assert run.current.state is StepState.DOING
-    run = runs.done(run, {"was": 1}, NOW)
+    run = put(run, runs.done(run.current, {"was": 1}, None, NOW))
     assert (run.current.state, run.current.changed, run.current.result) == (StepState.CHECKING, True, {"was": 1})
-    run = runs.step_done(run, "verified", NOW)
-    assert (run.step, run.key, states(run)[0]) == (1, "tocsin-run-7-two", RunState.RUNNING)
-    run = runs.step_done(runs.planned(run, {}, {}, NOTHING, NOW), "verified", NOW)
+    run = put(run, runs.finished(run.current, "verified", NOW))
+    assert (run.number, run.key(run.current), states(run)[0]) == (2, "tocsin-run-7-two", RunState.RUNNING)
+    run = looked(run, NOTHING)
+    run = put(run, runs.finished(run.current, "verified", NOW))
     assert states(run) == (RunState.SUCCEEDED, [StepState.DONE, StepState.DONE])
     assert run.ended_at == NOW
 
 
 def test_another_plan_after_the_approval_voids_it() -> None:
-    run = runs.planned(runs.approved(waiting(), approver()), {}, {}, plan(6), NOW + timedelta(minutes=20))
-    assert states(run)[0] is RunState.WAITING
-    assert (run.current.approvals, run.current.drifted) == ((), True)
-    assert run.current.expires_at == NOW + timedelta(minutes=50), "the time begins anew"
+    run = waiting()
+    approved = runs.approved(run.current, approver(), 1)
+    again = runs.planned(approved, Look(plan=plan(6)), run.approval(approved), NOW + timedelta(minutes=20))
+    assert (again.state, again.approvals, again.drifted) == (StepState.WAITING, (), True)
+    assert again.expires_at == NOW + timedelta(minutes=50), "the time begins anew"
 
 
 def test_the_same_plan_again_is_no_drift() -> None:
-    assert not runs.planned(waiting(), {}, {}, plan(), NOW).current.drifted
+    assert not looked(waiting(), plan()).current.drifted
+
+
+def test_two_people_are_two_and_one_who_breaks_the_glass_is_enough() -> None:
+    step = waiting().current
+    once = runs.approved(step, approver(), 2)
+    assert (once.state, len(once.approvals)) == (StepState.WAITING, 1)
+    assert runs.approved(once, approver(), 2).state is StepState.APPROVED
+    assert runs.approved(step, approver(reason="the shop is down"), 2).state is StepState.APPROVED
+
+
+def test_a_step_that_is_tried_again_with_the_approved_plan_goes_on_and_with_another_asks_again() -> None:
+    run = waiting()
+    failed = runs.tried_again(runs.approved(run.current, approver(), 1), "no answer")
+    assert (failed.state, failed.tries) == (StepState.PENDING, 1)
+    wanted = run.approval(failed)
+    assert runs.planned(failed, Look(plan=plan()), wanted, NOW).state is StepState.APPROVED
+    other = runs.planned(failed, Look(plan=plan(7)), wanted, NOW)
+    assert (other.state, other.approvals) == (StepState.WAITING, ())
+    assert put(run, failed).key(failed) == "tocsin-run-7-one-try2", "another attempt is another act"
 
 
 @pytest.mark.parametrize("state", ENDED)
 def test_whatever_ends_it_leaves_nothing_running(state: RunState) -> None:
-    run = runs.ended(waiting(), state, "because", NOW)
-    assert run.ended
-    assert run.current.state is (StepState.UNSURE if state is RunState.UNSURE else StepState.FAILED)
-    assert run.current.message == "because"
+    run = runs.moved(runs.stopped(waiting(), state, "because"), NOW)
+    assert (run.ended, run.state, run.message, run.under_way) == (True, state, "because", ())
+    assert run.steps[0].over
+    assert run.steps[1].state is StepState.PENDING, "what was not reached says so"
+    assert runs.moved(run, NOW) == run
+    assert runs.stopped(run, RunState.FAILED, "later") == run
+
+
+def test_an_act_in_flight_comes_back_before_the_run_ends() -> None:
+    run = waiting()
+    doing = put(run, runs.intended(runs.approved(run.current, approver(), 1), None))
+    for state in (RunState.CANCELLED, RunState.FAILED):
+        stopping = runs.moved(runs.stopped(doing, state, "because"), NOW)
+        assert (stopping.ended, stopping.state) == (False, RunState.RUNNING)
+        back = put(stopping, runs.done(stopping.steps[0], {}, None, NOW))
+        assert back.ended == (state is RunState.CANCELLED), (
+            "a failure waits for what is being checked; a person does not"
+        )
+        over = put(back, runs.finished(back.steps[0], "verified", NOW)) if not back.ended else back
+        assert (over.state, over.steps[0].changed) == (state, True)
 
 
 @given(
-    st.lists(st.sampled_from(["plan", "other plan", "nothing", "approve", "intend", "do", "step", "end"]), max_size=30)
+    st.lists(
+        st.sampled_from(["plan", "other plan", "nothing", "approve", "intend", "do", "step", "retry", "end"]),
+        max_size=30,
+    )
 )
 def test_it_is_never_about_to_act_without_an_approval_of_the_plan_that_it_has(moves: list[str]) -> None:
-    """Whatever comes in whatever order, as long as approvals are given only while it waits (approval.objection sees to that)."""
+    """Whatever comes in whatever order, as long as approvals are given only while it waits (approval.stale sees to that)."""
     run = begun()
     for move in moves:
         if run.ended:
             break
+        step = run.current
         match move:
             case "plan" | "other plan" | "nothing":
                 found = {"plan": plan(), "other plan": plan(9), "nothing": NOTHING}[move]
-                run = runs.planned(run, {}, {}, found, NOW)
-            case "approve" if run.current.state is StepState.WAITING and run.current.plan:
-                run = runs.approved(run, approver(run.current.plan.digest))
-            case "intend" if run.current.state is StepState.APPROVED:
-                run = runs.intended(run)
-            case "do" if run.current.state is StepState.DOING:
-                run = runs.done(run, {}, NOW)
-            case "step" if run.current.state is StepState.CHECKING:
-                run = runs.step_done(run, "", NOW)
+                run = looked(run, found)
+            case "approve" if step.state is StepState.WAITING and step.plan:
+                run = put(run, runs.approved(step, approver(step.plan.digest), 1))
+            case "intend" if step.state is StepState.APPROVED:
+                run = put(run, runs.intended(step, None))
+            case "do" if step.state is StepState.DOING:
+                run = put(run, runs.done(step, {}, None, NOW))
+            case "step" if step.state is StepState.CHECKING:
+                run = put(run, runs.finished(step, "", NOW))
+            case "retry" if step.state in (StepState.CHECKING, StepState.DOING):
+                run = put(run, runs.tried_again(step, "failed"))
             case "end":
-                run = runs.ended(run, RunState.FAILED, "", NOW)
-        if run.current.state in (StepState.APPROVED, StepState.DOING):
-            assert run.current.plan
-            assert [one.digest for one in run.current.approvals] == [run.current.plan.digest]
+                run = runs.moved(runs.stopped(run, RunState.FAILED, ""), NOW)
+        for each in run.steps:
+            if each.state in (StepState.APPROVED, StepState.DOING):
+                assert each.plan
+                assert [one.digest for one in each.approvals] == [each.plan.digest]
         assert run.ended == (run.state in ENDED)
+        assert run.ended or run.under_way, "what has not ended has a step to come back to"

@@ -40,7 +40,7 @@ async def test_the_approved_plan_is_done_once_verified_and_mitigates(house: Hous
     run = await house.run()
     await house.incidents.acknowledge(1, ADA)
     assert run.current.plan is not None
-    answer = await house.runbooks.approve(1, "set", run.current.plan.digest, ADA)
+    answer = await house.decisions.approve(1, "set", run.current.plan.digest, ADA)
     assert answer == "Approved: RUN-1 goes on."
     await house.settle()
     run = await house.run()
@@ -79,7 +79,7 @@ async def test_a_run_that_waits_for_a_click_ends_when_its_incident_resolves(hous
     assert house.world == {"checkout": 1}
     assert run.current.plan is not None
     with pytest.raises(BadInput, match="not waiting for this approval any more"):
-        await house.runbooks.approve(1, "set", run.current.plan.digest, ADA)
+        await house.decisions.approve(1, "set", run.current.plan.digest, ADA)
 
 
 async def test_the_same_alert_again_and_again_is_one_incident_and_says_nothing_new(house: House) -> None:
@@ -162,7 +162,7 @@ class TestClicksThatMustNotCount:
         run = await house.run()
         assert run.current.plan is not None
         with pytest.raises(BadInput, match="Only the role responders may approve"):
-            await house.runbooks.approve(1, "set", run.current.plan.digest, MALLORY)
+            await house.decisions.approve(1, "set", run.current.plan.digest, MALLORY)
         await house.settle()
         assert house.world == {"checkout": 1}
 
@@ -170,16 +170,16 @@ class TestClicksThatMustNotCount:
         await house.receive(house.alert())
         await house.settle()
         with pytest.raises(BadInput, match="The plan of RUN-1 has changed"):
-            await house.runbooks.approve(1, "set", "0" * 16, ADA)
+            await house.decisions.approve(1, "set", "0" * 16, ADA)
 
     async def test_a_second_click(self, house: House) -> None:
         await house.receive(house.alert())
         await house.settle()
         run = await house.run()
         assert run.current.plan is not None
-        await house.runbooks.approve(1, "set", run.current.plan.digest, ADA)
+        await house.decisions.approve(1, "set", run.current.plan.digest, ADA)
         with pytest.raises(BadInput, match="not waiting for this approval any more"):
-            await house.runbooks.approve(1, "set", run.current.plan.digest, BOB)
+            await house.decisions.approve(1, "set", run.current.plan.digest, BOB)
         await house.settle()
         assert len(house.action.writes_done) == 1
 
@@ -191,7 +191,7 @@ class TestClicksThatMustNotCount:
         await house.wait(minutes=31)
         assert (await house.run()).state is RunState.EXPIRED
         with pytest.raises(BadInput):
-            await house.runbooks.approve(1, "set", run.current.plan.digest, ADA)
+            await house.decisions.approve(1, "set", run.current.plan.digest, ADA)
         assert house.world == {"checkout": 1}
 
 
@@ -201,7 +201,7 @@ class TestWhatHappensBetweenApprovalAndAct:
         await house.settle()
         run = await house.run()
         assert run.current.plan is not None
-        await house.runbooks.approve(1, "set", run.current.plan.digest, ADA)
+        await house.decisions.approve(1, "set", run.current.plan.digest, ADA)
 
     async def test_drift_shows_the_new_plan_and_asks_again(self, house: House) -> None:
         await self.approved(house)
@@ -213,7 +213,7 @@ class TestWhatHappensBetweenApprovalAndAct:
         assert run.current.approvals == ()
         assert house.world == {"checkout": 2}
         assert run.current.plan is not None
-        await house.runbooks.approve(1, "set", run.current.plan.digest, BOB)
+        await house.decisions.approve(1, "set", run.current.plan.digest, BOB)
         await house.settle()
         assert (await house.run()).state is RunState.SUCCEEDED
         assert house.world == {"checkout": 5}

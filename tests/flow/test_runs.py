@@ -34,12 +34,12 @@ async def offered(house: House) -> str:
 async def test_two_different_people_have_to_say_yes() -> None:
     house = await house_of(people=2)
     digest = await offered(house)
-    assert await house.runbooks.approve(1, "set", digest, ADA) == "Approved. RUN-1 needs 1 more."
+    assert await house.decisions.approve(1, "set", digest, ADA) == "Approved. RUN-1 needs 1 more."
     await house.settle()
     with pytest.raises(BadInput, match="approved RUN-1 already; it needs 2 different people"):
-        await house.runbooks.approve(1, "set", digest, ADA)
+        await house.decisions.approve(1, "set", digest, ADA)
     assert house.world == {"checkout": 1}
-    assert await house.runbooks.approve(1, "set", digest, BOB) == "Approved: RUN-1 goes on."
+    assert await house.decisions.approve(1, "set", digest, BOB) == "Approved: RUN-1 goes on."
     await house.settle()
     assert house.world == {"checkout": 5}
 
@@ -47,14 +47,14 @@ async def test_two_different_people_have_to_say_yes() -> None:
 async def test_whoever_asks_for_it_cannot_approve_it_when_the_runbook_says_so() -> None:
     house = await house_of(not_requester=True)
     digest = await offered(house)
-    await house.runbooks.refuse(1, "set", digest, BOB)
+    await house.decisions.refuse(1, "set", digest, BOB)
     run = await house.runbooks.start(1, "fix-it", {}, ADA)
     await house.settle()
     planned = (await house.run(run.id)).current.plan
     assert planned is not None
     with pytest.raises(BadInput, match="cannot approve it as well"):
-        await house.runbooks.approve(run.id, "set", planned.digest, ADA)
-    await house.runbooks.approve(run.id, "set", planned.digest, BOB)
+        await house.decisions.approve(run.id, "set", planned.digest, ADA)
+    await house.decisions.approve(run.id, "set", planned.digest, BOB)
     await house.settle()
     assert house.world == {"checkout": 5}
 
@@ -72,7 +72,7 @@ async def test_what_policy_does_not_allow_is_never_planned_and_says_why() -> Non
 async def test_a_policy_that_was_tightened_after_the_approval_still_counts() -> None:
     house = await house_of()
     digest = await offered(house)
-    await house.runbooks.approve(1, "set", digest, ADA)
+    await house.decisions.approve(1, "set", digest, ADA)
     house.rules = rules(actions=ActionPolicy())
     await house.settle()
     assert (await house.run()).state is RunState.FAILED
@@ -83,7 +83,7 @@ async def test_an_act_that_is_not_safe_to_repeat_is_not_repeated_and_a_person_is
     house = await house_of()
     house.action.safe = False
     digest = await offered(house)
-    await house.runbooks.approve(1, "set", digest, ADA)
+    await house.decisions.approve(1, "set", digest, ADA)
 
     def fails() -> None:
         house.action.before_do.clear()
@@ -102,7 +102,7 @@ async def test_an_act_that_is_not_safe_to_repeat_is_not_repeated_and_a_person_is
 async def test_an_act_that_is_safe_to_repeat_is_repeated_with_the_same_key() -> None:
     house = await house_of()
     digest = await offered(house)
-    await house.runbooks.approve(1, "set", digest, ADA)
+    await house.decisions.approve(1, "set", digest, ADA)
 
     def fails() -> None:
         house.action.before_do.clear()
@@ -141,7 +141,7 @@ async def test_a_world_that_does_not_answer_ends_the_run_after_a_while_with_the_
 async def test_what_fails_for_good_fails_the_run_and_mitigates_nothing() -> None:
     house = await house_of()
     digest = await offered(house)
-    await house.runbooks.approve(1, "set", digest, ADA)
+    await house.decisions.approve(1, "set", digest, ADA)
 
     def fails() -> None:
         raise GaveUp("the deployment is gone")
@@ -157,7 +157,7 @@ async def test_what_does_not_verify_in_time_fails_and_says_what_is_missing() -> 
     house = await house_of()
     digest = await offered(house)
     house.action.verify = lambda state, params: "the pods are not ready"  # type: ignore[method-assign]
-    await house.runbooks.approve(1, "set", digest, ADA)
+    await house.decisions.approve(1, "set", digest, ADA)
     for _ in range(4):
         await house.wait(minutes=2)
     run = await house.run()
@@ -176,7 +176,7 @@ async def test_one_run_of_a_runbook_at_a_time_in_an_incident() -> None:
     with pytest.raises(BadInput, match=r"There is no INC-9"):
         await house.runbooks.start(9, "fix-it", {}, BOB)
     with pytest.raises(BadInput, match="There is no RUN-9"):
-        await house.runbooks.approve(9, "set", "x", BOB)
+        await house.decisions.approve(9, "set", "x", BOB)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_one_run_of_a_runbook_at_a_time_in_an_incident() -> None:
         ({"type": "boolean"}, "perhaps", "neither true nor false"),
         ({"pattern": "[a-z]+"}, "shop", "shop"),
         ({"pattern": "[a-z]+"}, "shop/../x", "does not match"),
-        ({"pattern": "[a-z]+"}, "shop\n", "does not match"),
+        ({"pattern": "[a-z]+"}, "shop\n", "has a line break"),
         ({"default": 3, "type": "integer"}, "", 3),
         ({}, "", "needs value"),
     ],

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from bot.domain.alert import AlertState
 from bot.domain.context import Context
 from bot.domain.incident import Incident
-from bot.domain.plan import Diff, Plan, Target
-from bot.domain.run import Run
+from bot.domain.plan import Diff, Plan, Target, Undo
+from bot.domain.run import Run, StepRun
 from bot.errors import Drifted, TryLater
 
 
@@ -72,6 +72,15 @@ class FakeRoom:
         self.runs.append(run)
         return self._act("show_run", f"run:{run.id}", run.ref)
 
+    async def share_output(self, incident: Incident, run: Run, step: StepRun, text: str, key: str, again: bool) -> None:
+        self._act("share_output", key, run.ref, step.id, text)
+
+    async def post(self, incident: Incident, channel: str, text: str, key: str, again: bool) -> str:
+        return self._act("post", key, channel, text)
+
+    async def summon(self, incident: Incident, target: str, why: str, key: str, again: bool) -> str:
+        return self._act("summon", key, target, why)
+
     async def share_postmortem(self, incident: Incident, text: str, key: str, again: bool) -> None:
         self._act("share_postmortem", key, text)
 
@@ -84,11 +93,13 @@ class SetParams(BaseModel):
 class SetAction:
     """Sets a number in `world`; writes are counted. `lose_answers`: so many acts happen and then fail as if the answer got lost."""
 
-    Params = SetParams
+    way: Literal["acts"] = "acts"
     writes = True
     observable = True
+    risk: Literal["none", "low", "high"] = "low"
 
     def __init__(self, world: dict[str, int], *, safe: bool = True) -> None:
+        self.Params: type[BaseModel] = SetParams
         self.world = world
         self.safe = safe
         self.writes_done: list[str] = []
@@ -126,16 +137,35 @@ class SetAction:
     def verify(self, state: Mapping[str, Any], params: SetParams) -> str | None:
         return None if state["value"] == params.to else f"it is {state['value']}, not {params.to}"
 
+    def undo(self, plan: Plan, result: Mapping[str, Any], params: SetParams) -> Undo | None:
+        return Undo(action="fake.set", with_={"name": params.name, "to": plan.want["from"]})
+
+    def facts(self, given: Mapping[str, Any], params: SetParams) -> dict[str, Any]:
+        return {"value": given.get("value", 0)}
+
+    def after(self, state: Mapping[str, Any], plan: Plan, params: SetParams) -> dict[str, Any]:
+        return {"value": params.to}
+
 
 class PlainTemplates:
-    """`{{ params.x }}` by plain replacement; a post-mortem is its facts as JSON."""
+    """`{{ params.x }}` and `{{ item }}` by plain replacement; a post-mortem is its facts as JSON."""
 
     def value(self, template: Any, facts: Mapping[str, Any]) -> Any:
         if isinstance(template, Mapping):
             return {name: self.value(one, facts) for name, one in template.items()}
+        if isinstance(template, list | tuple):
+            return [self.value(one, facts) for one in template]
         if isinstance(template, str):
-            for name, value in facts["params"].items():
-                template = template.replace("{{ params." + name + " }}", str(value))
+            known = {"item": facts.get("item")}
+            known |= {f"params.{name}": value for name, value in facts["params"].items()}
+            known |= {
+                f"steps.{step}.{name}": value
+                for step, given in facts["steps"].items()
+                if isinstance(given, Mapping)
+                for name, value in given.items()
+            }
+            for name, value in known.items():
+                template = template.replace("{{ " + name + " }}", str(value))
         return template
 
     def postmortem(self, facts: Mapping[str, Any]) -> str:

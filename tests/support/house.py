@@ -8,13 +8,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from bot.clients.expressions import CelExpressions
+from bot.clients.http import Http
+from bot.clients.kit import Kit
 from bot.domain.alert import Alert
 from bot.domain.escalation import Level, Policy
 from bot.domain.incident import Incident
 from bot.domain.people import Actor, Directory, Person
 from bot.domain.policy import Allowance
 from bot.domain.policy import Policy as ActionPolicy
-from bot.domain.ports import Gatherer, Store
+from bot.domain.ports import Doing, Gatherer, Store
 from bot.domain.routing import Route
 from bot.domain.rules import Rules
 from bot.domain.run import Run
@@ -22,6 +25,7 @@ from bot.domain.runbook import Runbook
 from bot.domain.triage import Verdict
 from bot.flow.advance import Advance
 from bot.flow.context import ContextEffects
+from bot.flow.decisions import Decisions
 from bot.flow.delivery import ChannelEffects
 from bot.flow.escalation import Escalation
 from bot.flow.housekeeping import Housekeeping
@@ -29,7 +33,9 @@ from bot.flow.incidents import Incidents
 from bot.flow.intake import Intake
 from bot.flow.review import Review
 from bot.flow.runbooks import Runbooks
+from bot.flow.seeing import Sight
 from bot.flow.worker import Worker
+from bot.plugins import discover
 from tests.support.clock import HandClock
 from tests.support.fakes import FakeRoom, MemoryDocuments, PlainTemplates, SetAction
 
@@ -75,6 +81,12 @@ def rules(**update: Any) -> Rules:
     )
 
 
+def people_actions() -> dict[str, Doing]:
+    """The real actions that need nothing of the outside: they ask, wait, and tell."""
+    kit, actions = Kit(None, None, Http(str), str), discover("actions")
+    return {name: actions[name].Plugin(kit) for name in ("ask", "manual", "wait", "slack.post", "page")}
+
+
 class House:
     """Everything but the outside. `settle()` delivers all that is due."""
 
@@ -90,7 +102,10 @@ class House:
         self.intake = Intake(store, self.clock, lambda: self.rules)
         self.incidents = Incidents(store, self.clock, lambda: self.rules, lambda text: text)
         self.runbooks = Runbooks(store, self.room, self.clock, lambda: self.rules)
-        self.advance = Advance(store, self.clock, lambda: self.rules, {"fake.set": self.action}, templates)
+        self.decisions = Decisions(store, self.clock, lambda: self.rules, lambda text: text)
+        self.actions: dict[str, Doing] = {"fake.set": self.action, **people_actions()}
+        sight = Sight(self.actions, templates, CelExpressions())
+        self.advance = Advance(store, self.clock, lambda: self.rules, sight, lambda text: text)
         self.review = Review(store, self.room, self.clock, templates, self.documents)
         self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules)
         self.handlers = {

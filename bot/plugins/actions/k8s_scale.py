@@ -1,32 +1,37 @@
-"""Set the number of replicas of a Deployment.
+"""Set the number of replicas of a Deployment or a StatefulSet.
 
-*Look*: the Deployment. *Plan*: `replicas: 3 -> 6`. *Do*: one JSON patch of `spec.replicas`, which applies only to the very object that was planned
+*Look*: the workload. *Plan*: `replicas: 3 -> 6`. *Do*: one JSON patch of `spec.replicas`, which applies only to the very object that was planned
 upon (its generation), so at most once. *Verify*: so many pods are available, none too many. *Undo*: the same action with the number from before.
-*Risk*: fewer replicas can overload those that stay; a HorizontalPodAutoscaler on the Deployment will set its own number again. How many at most,
-policy says. *Permissions*: get and patch deployments (apiGroup apps).
+*Risk*: low; fewer replicas can overload those that stay, and a HorizontalPodAutoscaler on the workload will set its own number again. How many at
+most, and how few may stay available, policy says. *Permissions*: get and patch deployments or statefulsets (apiGroup apps).
+
+*Facts* (for the tests of runbooks): `replicas` (half of what is wanted, or one when none is wanted), `available` (all; or `ready: false`), `paused`
+(false).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from bot.clients import deployments, rollout
+from bot.clients import workloads
 from bot.clients.kit import Kit
-from bot.domain.plan import Diff, Plan, Target
+from bot.domain.plan import Diff, Plan, Target, Undo
 
 
-class Params(deployments.OfDeployment):
+class Params(workloads.Scalable):
     replicas: int = Field(ge=0, le=1000, description="how many pods there shall be")
 
 
 class Plugin:
     """k8s.scale"""
 
+    way: Literal["acts"] = "acts"
     writes = True
     observable = True
+    risk: Literal["none", "low", "high"] = "low"
 
     def __init__(self, kit: Kit) -> None:
         self.Params: type[BaseModel] = Params
@@ -37,26 +42,37 @@ class Plugin:
         return True
 
     def target(self, params: Params) -> Target:
-        return Target(action="k8s.scale", namespace=params.namespace, name=params.deployment, replicas=params.replicas)
+        return params.target("k8s.scale", params.replicas)
 
     async def look(self, params: Params) -> dict[str, Any]:
-        _, state = await deployments.look(self._kit.cluster, params)
+        _, state = await workloads.look(self._kit.cluster, params)
         return state
 
     def plan(self, state: Mapping[str, Any], params: Params) -> Plan:
-        now = state["progress"]["replicas"]
+        now, available = state["progress"]["replicas"], state["progress"]["available"]
         if now == params.replicas:
             return Plan(target=params.shown)
-        diff = Diff(what="replicas", before=str(now), after=str(params.replicas))
-        return Plan(target=params.shown, diffs=(diff,), want={**state["upon"], "from": now, "to": params.replicas})
+        return Plan(
+            target=params.shown,
+            diffs=(Diff(what="replicas", before=str(now), after=str(params.replicas)),),
+            want={**state["upon"], "from": now, "to": params.replicas},
+            leaves=min(params.replicas, available) if params.replicas < now else None,
+        )
 
     async def do(self, plan: Plan, params: Params, key: str) -> dict[str, Any]:
         replace = {"op": "replace", "path": "/spec/replicas", "value": plan.want["to"]}
-        await self._kit.cluster.patch_deployment_json(
-            params.namespace, params.deployment, [*rollout.guard(plan.want), replace]
-        )
-        undo = {"namespace": params.namespace, "deployment": params.deployment, "replicas": plan.want["from"]}
-        return {"undo": {"action": "k8s.scale", "with": undo}}
+        operations = [*workloads.guard(plan.want), replace]
+        await self._kit.cluster.patch_workload(params.kind.resource, params.namespace, params.name, operations)
+        return {"replicas": plan.want["to"]}
 
     def verify(self, state: Mapping[str, Any], params: Params) -> str | None:
-        return deployments.unfinished(state)
+        return workloads.unfinished(state)
+
+    def undo(self, plan: Plan, result: Mapping[str, Any], params: Params) -> Undo | None:
+        return Undo(action="k8s.scale", with_={**params.naming, "replicas": plan.want["from"]})
+
+    def facts(self, given: Mapping[str, Any], params: Params) -> dict[str, Any]:
+        return workloads.facts_of({"replicas": params.replicas // 2 if params.replicas else 1, **given}, params)
+
+    def after(self, state: Mapping[str, Any], plan: Plan, params: Params) -> dict[str, Any]:
+        return workloads.settled(state, plan, params.replicas)

@@ -50,6 +50,9 @@ def _workload(resource: Resource, spec: Obj) -> None:
         _absent(spec, revisionHistoryLimit=10)
         strategy = spec["updateStrategy"] = spec.get("updateStrategy") or {}
         _absent(strategy, type="RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy["rollingUpdate"] = strategy.get("rollingUpdate") or {}
+            _absent(rolling, **({"partition": 0} if resource is STATEFULSETS else {"maxUnavailable": 1, "maxSurge": 0}))
 
 
 def pod_spec(spec: Obj) -> None:

@@ -114,6 +114,8 @@ class DeploymentController:
     def _create_set(self, deployment: Obj, others: list[Obj], revision: int, at: float) -> Obj:
         meta, template = deployment["metadata"], clone(deployment["spec"]["template"])
         digest = template_hash(template, deployment.get("status", {}).get("collisionCount", 0))
+        if self.store.get(REPLICASETS, meta["namespace"], f"{meta['name']}-{digest}"):
+            return self._note_collision(deployment)
         labels = {**template["metadata"]["labels"], HASH_LABEL: digest}
         template["metadata"]["labels"] = labels
         selector = clone(deployment["spec"]["selector"])
@@ -134,6 +136,13 @@ class DeploymentController:
             self._tell(deployment, "up", rs, 0, replicas, at)
         text = f'Created new replica set "{rs["metadata"]["name"]}"'
         return self._note_revision(deployment, rs, at, ("NewReplicaSetCreated", text))
+
+    def _note_collision(self, deployment: Obj) -> Obj:
+        """The name is taken (by the set of a Deployment that was deleted a moment ago): the next pass tries another."""
+        changed = clone(deployment)
+        status = changed.setdefault("status", {})
+        status["collisionCount"] = status.get("collisionCount", 0) + 1
+        return self.store.update(DEPLOYMENTS, changed, spec=False)
 
     def _was_scaled(self, deployment: Obj) -> bool:
         replicas = str(deployment["spec"]["replicas"])

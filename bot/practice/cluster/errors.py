@@ -59,6 +59,18 @@ def conflict_of_kind(resource: Resource, name: str, why: str) -> ApiError:
     return ApiError(409, "Conflict", text, {**_details(resource, name), "kind": resource.kind})
 
 
+def check_preconditions(resource: Resource, name: str, found: Obj, options: Obj) -> None:
+    """Refuse a deletion that is meant for another object of the same name, or for another version of it."""
+    wanted = options.get("preconditions") or {}
+    for field, title, fate in (
+        ("uid", "UID", "deleted and then recreated"), ("resourceVersion", "ResourceVersion", "modified"),
+    ):  # fmt: skip
+        asked, known = wanted.get(field), found["metadata"][field]
+        if asked not in (None, known):
+            text = f"the {title} in the precondition ({asked}) does not match the {title} in record ({known})"
+            raise conflict_of_kind(resource, name, f"{text}. The object might have been {fate}")
+
+
 def invalid(qualified_kind: str, name: str, causes: list[Cause]) -> ApiError:
     lines = [f"{c.field}: {c.message}" for c in causes]
     text = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"

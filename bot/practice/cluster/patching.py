@@ -156,7 +156,7 @@ def json_patch(original: Obj, operations: list[Any]) -> Obj:
 def _operate(document: Any, step: Obj) -> Any:
     kind, path = step["op"], _pointer(step["path"])
     if kind == "test":
-        if _at(document, path) != step.get("value"):
+        if _found(document, path) != step.get("value"):
             raise ValueError("test failed")
         return document
     if kind in ("add", "replace"):
@@ -191,6 +191,12 @@ def _at(value: Any, path: list[str]) -> Any:
     for part in path:
         value = value[_index(value, part, len(value) - 1)] if isinstance(value, list) else value[part]
     return value
+
+
+def _found(document: Any, path: list[str]) -> Any:
+    """As `_at`; a key that is not there is null, as the real server's library has it."""
+    parent = _at(document, path[:-1])
+    return parent.get(path[-1]) if path and isinstance(parent, dict) else _at(document, path)
 
 
 def _put(document: Any, path: list[str], value: Any, *, insert: bool) -> Any:

@@ -49,13 +49,20 @@ DEPLOYMENTS = Resource(
 REPLICASETS = Resource("apps", "v1", "replicasets", "ReplicaSet", ("rs",), status=True, scale=True, generation=True)
 STATEFULSETS = Resource("apps", "v1", "statefulsets", "StatefulSet", ("sts",), status=True, scale=True, generation=True)
 DAEMONSETS = Resource("apps", "v1", "daemonsets", "DaemonSet", ("ds",), status=True, generation=True)
+CONTROLLERREVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+BUDGETS = Resource(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", ("pdb",), status=True, generation=True
+)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", ("ns",), namespaced=False)
 NODES = Resource("", "v1", "nodes", "Node", ("no",), namespaced=False, verbs=(*READ, "patch", "update"))
 PODS = Resource("", "v1", "pods", "Pod", ("po",), status=True)
 EVENTS = Resource("", "v1", "events", "Event", ("ev",))
 SERVICES = Resource("", "v1", "services", "Service", ("svc",))
 
-ALL = (DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, NAMESPACES, NODES, PODS, EVENTS, SERVICES)
+ALL = (
+    DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, CONTROLLERREVISIONS, BUDGETS, NAMESPACES, NODES, PODS, EVENTS,
+    SERVICES,
+)  # fmt: skip
 BY_PATH = {(r.group, r.version, r.plural): r for r in ALL}
 WORKLOADS = (DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bot.practice.cluster import pods
+from bot.practice.cluster import pods, revisions
 from bot.practice.cluster.objects import Store
 from bot.practice.cluster.recorder import Recorder
 from bot.practice.cluster.resources import (
     ALL,
+    CONTROLLERREVISIONS,
     DAEMONSETS,
     NODES,
     PODS,
@@ -18,9 +19,8 @@ from bot.practice.cluster.resources import (
     controller_of,
     stamp,
 )  # fmt: skip
-from bot.practice.cluster.templates import template_hash
-
-REVISION_LABEL = "controller-revision-hash"
+from bot.practice.cluster.revisions import POD_LABEL
+from bot.practice.cluster.templates import share
 
 
 class WorkloadControllers:
@@ -99,67 +99,91 @@ class WorkloadControllers:
         self.store.update(resource, changed, spec=False)
 
     def _stateful_set(self, sts: Obj, at: float) -> None:
-        """Ordinals in order, one at a time; an update goes from the highest ordinal down."""
+        """Ordinals in order, one at a time; an update goes from the highest ordinal down to the partition.
+
+        With OrderedReady nothing moves while a pod is not ready, not even to replace that pod by a better version
+        (kubernetes/kubernetes#67250).
+        """
         name, size = sts["metadata"]["name"], sts["spec"]["replicas"]
-        digest = f"{name}-{template_hash(sts['spec']['template'])}"
+        revision = revisions.current(self.store, sts)
+        digest = revisions.digest(sts, revision)
         found = {
             int(p["metadata"]["name"].rpartition("-")[2]): p for p in self.store.owned(PODS, sts["metadata"]["uid"])
         }
-        settled = all(pods.is_active(p) and pods.is_ready(p) for p in found.values())
-        missing = [i for i in range(size) if i not in found]
         parallel = sts["spec"]["podManagementPolicy"] == "Parallel"
-        for i in missing if parallel else missing[:1] if settled else []:
-            labels = {REVISION_LABEL: digest, "statefulset.kubernetes.io/pod-name": f"{name}-{i}"}
+        down = [i for i, p in found.items() if not (pods.is_active(p) and pods.is_ready(p))]
+        missing = [i for i in range(size) if i not in found]
+        for i in missing if parallel else missing[:1] if not down else []:
+            labels = {POD_LABEL: digest, "statefulset.kubernetes.io/pod-name": f"{name}-{i}"}
             self._make(sts, f"{name}-{i}", labels, at)
-        stale = [i for i in sorted(found, reverse=True) if i >= size or self._stale(sts, found[i], digest)]
-        if stale and pods.is_active(found[stale[0]]) and not missing:
-            others = [p for i, p in found.items() if i != stale[0]]
-            if all(pods.is_active(p) and pods.is_ready(p) for p in others):
-                self._delete(sts, found[stale[0]], at)
-        mine = self._pods(sts)
-        updated = sum((p["metadata"].get("labels") or {}).get(REVISION_LABEL) == digest for p in mine)
+        first = (sts["spec"]["updateStrategy"].get("rollingUpdate") or {}).get("partition", 0)
+        ordinals = sorted(found, reverse=True)
+        stale = [i for i in ordinals if i >= size or (i >= first and self._stale(sts, found[i], digest))]
+        waits = [i for i in down if i != stale[0]] if stale and (parallel or stale[0] >= size) else down
+        if stale and pods.is_active(found[stale[0]]) and not missing and not waits:
+            self._delete(sts, found[stale[0]], at)
+        self._stateful_status(sts, digest, at)
+        revisions.trim(self.store, sts, revision)
+
+    def _stateful_status(self, sts: Obj, digest: str, at: float) -> None:
+        mine, size = self._pods(sts), sts["spec"]["replicas"]
+        updated = sum((p["metadata"].get("labels") or {}).get(POD_LABEL) == digest for p in mine)
         before = sts.get("status", {}).get("currentRevision", digest)
         current = digest if updated == len(mine) == size else before
-        some = self._up(sts, at) | {"updatedReplicas": updated, "currentReplicas": len(mine) - updated}
+        up = self._up(sts, at)
+        some = {
+            "readyReplicas": up["readyReplicas"],
+            "updatedReplicas": updated,
+            "currentReplicas": len(mine) - updated,
+        }
         if current == digest:
             some["currentReplicas"] = updated
-        revisions = {"currentRevision": current, "updateRevision": digest, "collisionCount": 0}
-        self._status(STATEFULSETS, sts, {"replicas": len(mine), **revisions}, some)
+        always = {"replicas": len(mine), "availableReplicas": up["availableReplicas"], "collisionCount": 0}
+        self._status(STATEFULSETS, sts, {**always, "currentRevision": current, "updateRevision": digest}, some)
 
     def _stale(self, owner: Obj, pod: Obj, digest: str) -> bool:
         rolling = owner["spec"]["updateStrategy"]["type"] == "RollingUpdate"
-        return rolling and (pod["metadata"].get("labels") or {}).get(REVISION_LABEL) != digest
+        return rolling and self._old(pod, digest)
+
+    def _old(self, pod: Obj, digest: str) -> bool:
+        return (pod["metadata"].get("labels") or {}).get(POD_LABEL) != digest
 
     def _daemon_set(self, ds: Obj, at: float) -> None:
-        """One pod per node; an update replaces one pod at a time."""
-        digest = template_hash(ds["spec"]["template"])
-        mine = self.store.owned(PODS, ds["metadata"]["uid"])
+        """One pod per node, closed ones too; an update replaces what is down at once, the others as many as may be unavailable."""
+        revision = revisions.current(self.store, ds)
+        digest = revisions.digest(ds, revision)
         nodes = [n["metadata"]["name"] for n in self.store.all(NODES)]
+        mine = self.store.owned(PODS, ds["metadata"]["uid"])
         for node in nodes:
             if not any(p["spec"].get("nodeName") == node for p in mine):
                 name = f"{ds['metadata']['name']}-{self.store.suffix()}"
-                self._make(ds, name, {REVISION_LABEL: digest}, at, node)
-        stale = [p for p in mine if self._stale(ds, p, digest)]
-        if stale and len(mine) == len(nodes) and all(pods.is_active(p) for p in mine):
-            down = [p for p in mine if not pods.is_ready(p)]
-            if not down or down == stale[:1]:
-                self._delete(ds, stale[0], at)
+                self._make(ds, name, {POD_LABEL: digest}, at, node)
+        self._roll_daemons(ds, digest, len(nodes), at)
         active = self._pods(ds)
         up, total = self._up(ds, at), len(nodes)
         always = {
             "currentNumberScheduled": len(active), "numberMisscheduled": 0, "desiredNumberScheduled": total,
             "numberReady": up["readyReplicas"],
         }  # fmt: skip
-        updated = sum(not self._stale(ds, p, digest) for p in active)
+        updated = sum(not self._old(p, digest) for p in active)
         some = {"updatedNumberScheduled": updated, "numberAvailable": up["availableReplicas"],
                 "numberUnavailable": total - up["availableReplicas"]}  # fmt: skip
         self._status(DAEMONSETS, ds, always, some)
+        revisions.trim(self.store, ds, revision)
+
+    def _roll_daemons(self, ds: Obj, digest: str, nodes: int, at: float) -> None:
+        stale = [p for p in self._pods(ds) if self._stale(ds, p, digest)]
+        rolling, least = ds["spec"]["updateStrategy"].get("rollingUpdate") or {}, ds["spec"].get("minReadySeconds", 0)
+        well = [p for p in stale if pods.is_available(p, least, at)]
+        room = share(rolling.get("maxUnavailable", 1), nodes, up=True) - (nodes - self._up(ds, at)["availableReplicas"])
+        for pod in [*(p for p in stale if p not in well), *well[: max(0, room)]]:
+            self._delete(ds, pod, at)
 
     def _collect(self, at: float) -> None:
         """Delete what belongs to an owner that is gone, and finish a foreground deletion when nothing is left."""
         alive = {o["metadata"]["uid"]: o for resource in ALL for o in self.store.all(resource)}
         children: set[str] = set()
-        for resource in (REPLICASETS, PODS):
+        for resource in (REPLICASETS, CONTROLLERREVISIONS, PODS):
             for obj in self.store.all(resource):
                 uid = controller_of(obj)
                 if uid is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.practice.cluster import patching, pods
+from bot.practice.cluster import patching
 from bot.practice.cluster.bodies import from_patch, from_request
 from bot.practice.cluster.defaults import fill
 from bot.practice.cluster.errors import (
@@ -12,17 +12,27 @@ from bot.practice.cluster.errors import (
     already_exists,
     bad_patch,
     bad_request,
+    check_preconditions,
     conflict,
-    conflict_of_kind,
-    evict_refused,
     internal,
     invalid,
     unsupported_media_type,
 )
+from bot.practice.cluster.evicting import evictable
 from bot.practice.cluster.objects import Store
 from bot.practice.cluster.reading import scale_of
 from bot.practice.cluster.requests import Call
-from bot.practice.cluster.resources import ALL, NAMESPACES, PODS, REPLICASETS, Obj, Resource, clone, stamp
+from bot.practice.cluster.resources import (
+    ALL,
+    CONTROLLERREVISIONS,
+    NAMESPACES,
+    PODS,
+    REPLICASETS,
+    Obj,
+    Resource,
+    clone,
+    stamp,
+)
 from bot.practice.cluster.selectors import matcher
 from bot.practice.cluster.validation import GO, NOT_NEGATIVE, check, required, wrong
 from bot.practice.cluster.workloads import delete_pod, mark_foreground
@@ -126,15 +136,7 @@ class Writer:
     def delete(self, call: Call) -> Obj:
         old = self.store.need(call.resource, call.namespace, call.name)
         options = call.body if isinstance(call.body, dict) else {}
-        wanted = options.get("preconditions") or {}
-        for field, title, fate in (
-            ("uid", "UID", "deleted and then recreated"),
-            ("resourceVersion", "ResourceVersion", "modified"),
-        ):
-            asked, found = wanted.get(field), old["metadata"][field]
-            if asked not in (None, found):
-                text = f"the {title} in the precondition ({asked}) does not match the {title} in record ({found})"
-                raise conflict_of_kind(call.resource, call.name, f"{text}. The object might have been {fate}")
+        check_preconditions(call.resource, call.name, old, options)
         gone = old if call.dry_run else self._delete(call.resource, old, options, call)
         if call.resource is PODS:
             return gone
@@ -187,7 +189,7 @@ class Writer:
         return self.store.remove(NAMESPACES, "", name)
 
     def _orphan(self, uid: str) -> None:
-        for resource in (REPLICASETS, PODS):
+        for resource in (REPLICASETS, CONTROLLERREVISIONS, PODS):
             for obj in self.store.owned(resource, uid):
                 changed = clone(obj)
                 changed["metadata"].pop("ownerReferences")
@@ -195,15 +197,7 @@ class Writer:
 
     def evict(self, call: Call) -> Obj:
         """POST pods/eviction: a delete that a disruption budget can refuse (429)."""
-        pod = self.store.need(PODS, call.namespace, call.name)
-        app = (pod["metadata"].get("labels") or {}).get("app", "")
-        least = self.fewest_available.get(app)
-        peers = [
-            p for p in self.store.all(PODS, call.namespace) if (p["metadata"].get("labels") or {}).get("app") == app
-        ]
-        healthy = sum(pods.is_ready(p) and pods.is_active(p) for p in peers)
-        if least is not None and pods.is_ready(pod) and healthy - 1 < least:
-            raise evict_refused(call.name, app, least, healthy)
+        pod = evictable(self.store, call, self.fewest_available)
         options = (call.body or {}).get("deleteOptions") or {}
         if not call.dry_run and options.get("dryRun") != ["All"]:
             delete_pod(self.store, pod, options.get("gracePeriodSeconds"), self.store.clock())

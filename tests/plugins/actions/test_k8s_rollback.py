@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.clients import rollout
+from bot.clients import rollout, workloads
 from bot.clients.http import Http
 from bot.clients.kit import Kit
 from bot.errors import BadInput
@@ -43,8 +43,8 @@ def replica_set(minutes_ago: float, number: int, shape: dict[str, Any], *earlier
 def state(runs: dict[str, Any], *sets: dict[str, Any]) -> dict[str, Any]:
     deployment = {"metadata": {"generation": 7, "uid": "u"}, "spec": {"template": runs, "replicas": 3}, "status": {}}
     return {
-        "upon": rollout.planned_upon(deployment),
-        "progress": rollout.progress(deployment),
+        **workloads.state_of(workloads.KINDS["deployment"], deployment),
+        "annotated": True,
         "images": rollout.images(runs),
         "history": [one.model_dump(mode="json") for one in rollout.revisions(deployment, sets)],
     }

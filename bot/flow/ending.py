@@ -1,0 +1,68 @@
+"""What follows when a run has ended: the incident is mitigated, people are told, paged, or an undo begins. Used by advance and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.domain import lifecycle, paging
+from bot.domain.expand import revocable, undoing
+from bot.domain.incident import Incident, warned
+from bot.domain.people import TOCSIN, Actor
+from bot.domain.ports import Tx
+from bot.domain.run import Run, RunState, StepState
+from bot.flow.telling import Told, saved, up_now
+
+
+async def conclude(tx: Tx, incident: Incident, run: Run, now: datetime, actor: Actor = TOCSIN) -> None:
+    """Tell how the run has ended, and do what its outcome and the runbook ask for."""
+    incident = await saved(tx, incident, run, now, Told("run_ended", _ended(run), actor))
+    if run.state is RunState.SUCCEEDED:
+        await _succeeded(tx, incident, run, now)
+        return
+    if run.state not in (RunState.FAILED, RunState.UNSURE):
+        return
+    change = warned(incident, _ended(run), now)
+    wishes = {run.on_failure(step) for step in run.steps if step.state in (StepState.FAILED, StepState.UNSURE)}
+    if "escalate" in wishes:
+        change = change.then(lambda current: paging.escalated_by_hand(current, TOCSIN, now))
+    await tx.save(change)
+    if "undo" in wishes and run.undoes is None and revocable(run):
+        await undo_begun(tx, change.incident, run, TOCSIN, now)
+
+
+async def _succeeded(tx: Tx, incident: Incident, run: Run, now: datetime) -> None:
+    if run.undoes is not None:
+        undone = await tx.run(run.undoes)
+        if undone is not None:
+            await saved(tx, incident, undone.model_copy(update={"undone_by": run.id}), now)
+        return
+    tolerated = any(step.state is StepState.FAILED for step in run.steps)
+    if run.runbook.mitigates and run.changed and not tolerated:
+        await tx.save(lifecycle.mitigated(incident, TOCSIN, f"{run.ref} verified: {run.runbook.title}", now))
+
+
+async def undo_begun(tx: Tx, incident: Incident, run: Run, actor: Actor, now: datetime) -> Run:
+    """A run that takes back what this one did. BadInput when it has changed nothing that can be taken back."""
+    undo = undoing(await tx.next_id("run"), run, actor, now)
+    what = ", ".join(step.title.removeprefix("Undo: ") for step in undo.steps)
+    text = f"{undo.ref} begins to take back {run.ref}: {what}"
+    told = Told("run_started", text, actor, data={"undoes": run.ref})
+    incident = await saved(tx, incident, undo, now, told, up_now(undo, now))
+    await saved(tx, incident, run.model_copy(update={"undone_by": undo.id}), now)
+    return undo
+
+
+def _ended(run: Run) -> str:
+    if run.state is RunState.SUCCEEDED:
+        return f"{run.ref} succeeded: {run.runbook.title}"
+    return f"{run.ref} ({run.runbook.title}) ended, {run.state}: {run.message}"
+
+
+def without_help(runs: Sequence[Run], name: str, problem: str) -> list[Run]:
+    """Runs of a runbook that changed something for a problem that is there all the same."""
+    return [
+        run
+        for run in runs
+        if run.runbook.name == name and run.problem == problem and run.changed and run.undoes is None
+    ]

@@ -1,0 +1,90 @@
+"""A run after a move: saved, told to the timeline, shown in Slack, its next steps asked for, in one transaction. Used by the flows of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.domain import effects
+from bot.domain.effects import Effect
+from bot.domain.incident import Incident, entered
+from bot.domain.people import TOCSIN, Actor
+from bot.domain.ports import Tx
+from bot.domain.run import Run, StepRun
+from bot.errors import BadInput
+
+LONG_OUTPUT = 600  # characters: more of it than this is a file, not a part of the run's message
+LONG_OUTPUT_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One timeline entry about a run; `step`: the one that it tells of (the run's current one when None)."""
+
+    kind: str
+    text: str
+    actor: Actor = TOCSIN
+    step: StepRun | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def known_run(tx: Tx, run_id: int) -> Run:
+    run = await tx.run(run_id)
+    if run is None:
+        raise BadInput(f"There is no RUN-{run_id}.")
+    return run
+
+
+async def saved(
+    tx: Tx,
+    incident: Incident,
+    run: Run,
+    now: datetime,
+    told: Told | None = None,
+    due: Mapping[str, datetime] | None = None,
+) -> Incident:
+    """Save a run, and come back to its steps when `due` says (by step). A run that has ended gives back what it holds."""
+    await tx.save_run(run)
+    asked: list[Effect] = [effects.show_run(incident.id, run.id, now)]
+    if run.ended:
+        await tx.release_holds(run.id)
+    elif not run.paused_by:
+        asked += [effects.advance_run(run.id, step_id, at) for step_id, at in (due or {}).items()]
+    asked += [effects.share_output(incident.id, run.id, step.id, now) for step in run.steps if has_long_output(step)]
+    if told is None:
+        await tx.ask(asked)
+        return incident
+    change = entered(
+        incident, told.kind, told.text, now, actor=told.actor.name, data={**_facts(run, told.step), **told.data}
+    )
+    await tx.save(change.ask(*asked, effects.card(incident.id, now)))
+    return change.incident
+
+
+def up_now(run: Run, now: datetime, before: Run | None = None) -> dict[str, datetime]:
+    """The steps to come to at once: all that are under way, or those that were not `before`."""
+    earlier = {step.id for step in before.under_way} if before else set()
+    return {step.id: now for step in run.under_way if step.id not in earlier}
+
+
+def has_long_output(step: StepRun) -> bool:
+    output = step.result.get("output")
+    return isinstance(output, str) and (len(output) > LONG_OUTPUT or output.count("\n") >= LONG_OUTPUT_LINES)
+
+
+def _facts(run: Run, step: StepRun | None) -> dict[str, Any]:
+    """What the post-mortem needs to know of a run (review.py reads it from the timeline)."""
+    about = step or run.current
+    return {
+        "run": run.ref,
+        "title": run.runbook.title,
+        "state": run.state.value,
+        "requested_by": run.requested_by.name,
+        "step": about.id,
+        "step_title": about.title,
+        "step_state": about.state.value,
+        "step_plan": about.plan.lines() if about.plan else [],
+        "step_message": about.message,
+    }
