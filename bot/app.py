@@ -15,16 +15,19 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
+from bot.clients.databases import Database
 from bot.clients.expressions import CelExpressions
 from bot.clients.files import FolderDocuments
 from bot.clients.http import Http
 from bot.clients.k8s import Kubernetes
 from bot.clients.kit import Kit
+from bot.clients.postgres_database import Postgres
 from bot.clients.prometheus import Prometheus
 from bot.clients.render import JinjaTemplates
 from bot.clients.sandbox import Sandbox
 from bot.clients.sandbox_watch import Limits
 from bot.clients.slack import SlackGateway
+from bot.clients.sqlite_database import Sqlite
 from bot.config import Config, Registry
 from bot.config.server import Bearer as BearerSetting
 from bot.config.sources import SourceConfig
@@ -145,7 +148,7 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         metrics = Metrics()
         store = await open_store(config.database.url.reveal())
         stack.push_async_callback(store.close)
-        kit = await _kit(config, redact, stack)
+        kit = await _kit(config, redact, clock, stack)
         actions: dict[str, Doing] = {name: module.Plugin(kit) for name, module in discover("actions").items()}
         gatherers = _gatherers(config, kit)
         templates = JinjaTemplates(str(config.postmortem.template or ""))
@@ -254,7 +257,7 @@ async def _tidying(tocsin: Tocsin) -> None:
         await asyncio.sleep(TIDY_SECONDS)
 
 
-async def _kit(config: Config, redact: Redactor, stack: AsyncExitStack) -> Kit:
+async def _kit(config: Config, redact: Redactor, clock: Clock, stack: AsyncExitStack) -> Kit:
     """The connections that plugins use; what is not configured is None."""
     credentials = {
         host.lower(): {name: secret.reveal() for name, secret in shown.headers.items()}
@@ -275,7 +278,16 @@ async def _kit(config: Config, redact: Redactor, stack: AsyncExitStack) -> Kit:
         bearer = config.prometheus.bearer
         headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
         prometheus = Prometheus(http, config.prometheus.url, headers)
-    return Kit(k8s, prometheus, http, redact, _sandbox(config))
+    return Kit(k8s, prometheus, http, redact, _sandbox(config), _databases(config), clock)
+
+
+def _databases(config: Config) -> dict[str, Database]:
+    """Those that runbooks may ask. Nothing is opened before it is asked."""
+    urls = {name: one.url.reveal() for name, one in config.databases.items()}
+    return {
+        name: Sqlite(url.partition(":///")[2]) if url.startswith("sqlite") else Postgres(url)
+        for name, url in urls.items()
+    }
 
 
 def _sandbox(config: Config) -> Sandbox | None:

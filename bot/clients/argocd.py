@@ -105,7 +105,11 @@ class _Deployed(Answer):
 
 
 class _Asked(Answer):
+    """Only a rollback brings the sources to use along (the server's Rollback)."""
+
     dry_run: bool = Field(default=False, alias="dryRun")
+    source: Source | None = None
+    sources: tuple[Source, ...] | None = None
 
 
 class _Operation(Answer):
@@ -223,7 +227,13 @@ def _operation(app: Application, redact: Redact) -> dict[str, Any]:
     phase = now.phase if now else ""
     running = app.operation is not None or phase in RUNNING
     message = clipped(redact(now.message), LONGEST_MESSAGE) if now else ""
-    return {"running": running, "phase": "Running" if running and phase not in RUNNING else phase, "message": message}
+    asked = now.operation.sync if now and not running and phase not in FAILED else None
+    return {
+        "running": running,
+        "phase": "Running" if running and phase not in RUNNING else phase,
+        "message": message,
+        "rolled_back": bool(asked and not asked.dry_run and (asked.source or asked.sources)),
+    }
 
 
 def _history(status: _Status) -> list[Entry]:
@@ -324,7 +334,7 @@ def line(number: int, revision: str, at: datetime, images: tuple[str, ...] = ())
     return Entry(number=number, kind=told.kind, at=at, good=True, revision=revision, images=images)
 
 
-def settled(state: Mapping[str, Any], added: Entry, **changed: Any) -> dict[str, Any]:
+def settled(state: Mapping[str, Any], added: Entry, *, rolled_back: bool, **changed: Any) -> dict[str, Any]:
     """The state once an operation that deployed `added` has ended well."""
     good = [one for one in state["history"] if one["good"]]
     number = good[-1]["number"] + 1 if good else 0
@@ -332,7 +342,7 @@ def settled(state: Mapping[str, Any], added: Entry, **changed: Any) -> dict[str,
     new = added.model_copy(update={"number": number, "at": at, "good": True})
     return {
         **state,
-        "operation": {"running": False, "phase": "Succeeded", "message": ""},
+        "operation": {"running": False, "phase": "Succeeded", "message": "", "rolled_back": rolled_back},
         "health": "Healthy",
         "trouble": "",
         "history": [*good, new.model_dump(mode="json")],

@@ -18,7 +18,7 @@ def read(model: type[M], given: Mapping[str, Any]) -> M:
     valid = list(model.model_fields)
     for key in given:
         if key not in valid:
-            raise BadInput(f"facts: there is no {key!r}{nearest(str(key), valid)} There are: {', '.join(valid)}")
+            raise BadInput(f"facts: there is no {key!r}{nearest(str(key), valid) or '.'} There are: {', '.join(valid)}")
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:

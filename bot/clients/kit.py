@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
+from bot.clients.databases import Database
 from bot.clients.http import Http
 from bot.clients.k8s import Kubernetes
 from bot.clients.prometheus import Prometheus
 from bot.clients.sandbox import Sandbox
-from bot.domain.ports import Redact
+from bot.domain.naming import nearest
+from bot.domain.ports import Clock, Redact
 from bot.errors import BadInput
+
+
+def _no_clock() -> datetime:
+    raise RuntimeError("this kit was made without a clock")
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,8 @@ class Kit:
     http: Http
     redact: Redact
     sandbox: Sandbox | None = None
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    clock: Clock = _no_clock
 
     @property
     def cluster(self) -> Kubernetes:
@@ -39,3 +49,14 @@ class Kit:
         if self.sandbox is None:
             raise BadInput("scripts are not enabled: set `scripts.enabled: true` in tocsin.yaml")
         return self.sandbox
+
+    def database(self, name: str) -> Database:
+        """One of those that tocsin.yaml names."""
+        if not self.databases:
+            raise BadInput("no database is configured: add `databases:` to tocsin.yaml")
+        if name not in self.databases:
+            there = ", ".join(sorted(self.databases))
+            raise BadInput(
+                f"no database is called {name!r} in tocsin.yaml{nearest(name, self.databases)} (databases: {there})"
+            )
+        return self.databases[name]

@@ -21,7 +21,7 @@ LOCK_SECONDS = 3.0
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, resources, an administrator's doing, conflicts and locks
 NOT_NOW = ("08", "53", "57", "40", "55P03")
 CANCELLED = "57014"
-READ_ONLY = ("25006", "0A000")
+READ_ONLY = "25006"
 REFUSED_LOGIN = ("28", "3D000")
 NUMBERS: dict[str, Callable[[str], Value]] = {
     "int2": int, "int4": int, "int8": int, "oid": int, "float4": float, "float8": float, "numeric": float, "bool": lambda text: text == "true",
@@ -102,10 +102,11 @@ async def _asked(
 
 
 async def _closed(connection: asyncpg.Connection) -> None:
-    """However it went; a query that is still running is cancelled by the server when its time is over."""
+    """However it went; what is still running, the server cancels when its time is over."""
     try:
-        await connection.close(timeout=CLOSE_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            await connection.close(timeout=CLOSE_SECONDS)
+    finally:
         connection.terminate()
 
 
@@ -137,6 +138,6 @@ def _refused(error: Exception, seconds: float) -> Exception:
         return BadInput(f"the database lets nobody in with this address: {type(error).__name__}")
     if state.startswith(NOT_NOW) or isinstance(error, ConnectionError):
         return TryLater(f"the database cannot answer now: {error}")
-    if state in READ_ONLY:
+    if state == READ_ONLY:
         return BadInput(f"the query does something else than read: {error}")
     return BadInput(f"the database refuses the query: {error}")

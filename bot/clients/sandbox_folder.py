@@ -26,7 +26,7 @@ def make(base: str, script: str, stdin: str, owner: int | None) -> str:
     work = os.path.join(run, WORK)
     os.mkdir(work, 0o700)
     if owner is not None:
-        os.chmod(run, 0o711)  # noqa: S103: to be entered by the owner of what is in it, and listed by nobody
+        os.chmod(run, 0o711)  # noqa: S103
         os.chown(work, owner, owner)
     for name, text, mode in ((SCRIPT, script, 0o444), (STDIN, stdin, 0o400)):
         file = os.open(os.path.join(run, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)

@@ -62,6 +62,7 @@ def main() -> None:
         report = _watched(child, limits, os.path.join(order["run"], WORK), control, gone)
     except (Refused, OSError) as error:
         report = {"refused": str(error)}
+    finally:
         end_family()
     report["seconds"] = round(time.monotonic() - began, 3)
     if report.get("stopped") == "gone":
@@ -160,7 +161,7 @@ def _become(
         if filtered:
             seccomp.restrict(network=order["network"], signals=scoped)
         layer = f"cannot execute {order['argv'][0]}"
-        os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606: there is no shell to be wanted here
+        os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606
     except BaseException as error:
         words = getattr(error, "strerror", None) or str(error) or type(error).__name__
         os.write(telling, f"{layer}: {words}".encode())
@@ -221,7 +222,7 @@ def _limit_processes(most: int, taken: int) -> None:
     """RLIMIT_NPROC counts a user's processes everywhere, also in containers that cannot be seen from here: if with this many not one
     fork succeeds, there are more of them than we see."""
     ceiling = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    limit = first = taken + most
+    limit = first = taken + most + max(4, most // 4)  # a little more, so that whoever watches sees the limit broken
     while ceiling == resource.RLIM_INFINITY or limit <= ceiling:
         resource.setrlimit(resource.RLIMIT_NPROC, (limit, ceiling))
         try:
@@ -233,7 +234,7 @@ def _limit_processes(most: int, taken: int) -> None:
             os._exit(0)
         os.waitpid(probe, 0)
         break
-    limit += most if limit != first else 0
+    limit += 2 * most if limit != first else 0
     if ceiling == resource.RLIM_INFINITY or limit <= ceiling:
         resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
 

@@ -193,6 +193,8 @@ def unfinished(state: Obj) -> str | None:
         return f"{now['updated']} of {wanted - now['kept']} pods are of the wanted version{stuck}"
     if now["total"] > now["updated"] + now["kept"]:
         return f"{now['total'] - now['updated'] - now['kept']} old pods are still there{stuck}"
+    if now["total"] > wanted:
+        return f"{now['total'] - wanted} pods too many are still there"
     if now["available"] < wanted:
         return f"{now['available']} of {wanted} pods are ready{stuck}"
     return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -16,6 +18,7 @@ from bot.config.problems import Problem, quoted, unknown
 from bot.config.routes import RouteEntry
 from bot.config.secrets import SecretRef
 from bot.config.server import (
+    AskedDatabase,
     Database,
     HttpHost,
     Kubernetes,
@@ -38,12 +41,43 @@ from bot.domain.runbook import Runbook
 
 
 @dataclass(frozen=True, slots=True)
+class ActionFacts:
+    """What an action says of itself (bot/domain/ports.py). `doc` is its reference documentation."""
+
+    way: str = "acts"
+    writes: bool = False
+    observable: bool = True
+    risk: str = "none"
+    doc: str = ""
+
+    @classmethod
+    def of(cls, module: ModuleType) -> ActionFacts:
+        plugin, acts = module.Plugin, getattr(module.Plugin, "way", "acts") == "acts"
+        return cls(
+            way=getattr(plugin, "way", "acts"),
+            writes=acts and plugin.writes,
+            observable=not acts or plugin.observable,
+            risk=getattr(plugin, "risk", "none"),
+            doc=module.__doc__ or "",
+        )
+
+    def part(self, name: str) -> str:
+        """One part of the documentation, like `Undo`, on one line; empty when it has none."""
+        found = re.search(rf"\*{name}\*[^:]*:\s*(.*?)(?=\s+\*[A-Z][\w ]*\*|\n\n|\Z)", self.doc, re.S)
+        return " ".join(found[1].split()) if found else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
-    """The plugins that there are: the `Params` model of each, by the name that the configuration uses. Filled by app from bot.plugins."""
+    """The plugins that there are: the `Params` model of each, by the name that the configuration uses. Filled by app from bot.plugins.
+
+    `about`: what the actions say of themselves; lint is silent about those that are not in it.
+    """
 
     sources: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     actions: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     gatherers: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    about: Mapping[str, ActionFacts] = field(default_factory=dict)
 
 
 class Context(Part):
@@ -80,6 +114,9 @@ class TocsinFile(Part):
         default_factory=dict, description="hosts that runbooks send requests to, with what lets them in"
     )
     scripts: Scripts = Scripts()
+    databases: Mapping[str, AskedDatabase] = Field(
+        default_factory=dict, description="databases that runbooks may ask, by name"
+    )
     metrics: Metrics = Metrics()
     log: Log = Log()
 
@@ -144,6 +181,7 @@ class Config:
     redact_extra: Mapping[str, str]
     http: Mapping[str, HttpHost]
     scripts: Scripts
+    databases: Mapping[str, AskedDatabase]
     log: Log
     metrics: Metrics
     secrets: tuple[SecretRef, ...]

@@ -35,6 +35,7 @@ NEEDS_RESTART = (
     "gatherers",
     "kubernetes",
     "prometheus",
+    "databases",
     "postmortem",
     "redact_extra",
     "scripts",
@@ -129,6 +130,7 @@ class _Loading:
             postmortem=tocsin.postmortem,
             redact_extra=dict(policy_file.redact.extra),
             http=tocsin.http,
+            databases=tocsin.databases,
             scripts=tocsin.scripts,
             log=tocsin.log,
             metrics=tocsin.metrics,
@@ -203,6 +205,7 @@ class _Loading:
             update={
                 "state": state,
                 "database": file.database.within(state),
+                "databases": {name: one.within(state) for name, one in file.databases.items()},
                 "postmortem": post,
                 "kubernetes": kubernetes,
                 "scripts": file.scripts.model_copy(update={"folder": _absolute(state / file.scripts.folder)}),

@@ -104,7 +104,7 @@ class Database(Part):
             raise ValueError(f"wanted an address that begins with sqlite:// or postgresql://{nearest(kind, DATABASES)}")
         return url
 
-    def within(self, state: Path) -> Database:
+    def within(self, state: Path) -> Self:
         """With a relative SQLite path made absolute."""
         if not self.url.resolved:
             return self
@@ -112,7 +112,15 @@ class Database(Part):
         if not kind.startswith("sqlite") or not slashes or not name or name.startswith((":memory:", "file:", "/")):
             return self
         absolute = f"{kind}:///{state / name}"
-        return Database(url=SecretUrl(self.url.reference, absolute))
+        return self.model_copy(update={"url": SecretUrl(self.url.reference, absolute)})
+
+
+class AskedDatabase(Database):
+    """A database that runbooks may ask, and never write to."""
+
+    url: SecretUrl = Field(
+        description="a reference to postgresql://user:password@host/name, or sqlite:////path (a relative path begins at `state`)"
+    )
 
 
 class Slack(Part):

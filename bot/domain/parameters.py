@@ -15,7 +15,7 @@ LONGEST = 1000
 _CASTS: Mapping[str, type] = {"string": str, "integer": int, "number": float}
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?:\d{1,6}[smhd]\s*)+")
+WRITTEN = re.compile(r"(?:\d{1,6}[smhd]\s*)+")
 
 
 def parameters(runbook: Runbook, given: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
@@ -89,6 +89,6 @@ def seconds(shown: str, value: Any) -> float:
         return value.total_seconds()
     if text.isascii() and text.isdigit() and len(text) <= 8:
         return float(text)
-    if not _DURATION.fullmatch(text):
+    if not WRITTEN.fullmatch(text):
         raise BadInput(f"{shown} is not a duration like 90s, 5m or 1h30m")
     return float(sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from bot.domain.incident import Incident
-from bot.domain.parameters import parameters
+from bot.domain.parameters import WRITTEN, parameters, seconds
 from bot.domain.plan import Plan, Undo
 from bot.domain.ports import Action, Doing, Expressions, Templates
 from bot.domain.run import Look, Run, StepRun
@@ -115,7 +116,8 @@ class Sight:
         if not step.literal:
             given = self._templates.value(given, {**self.facts(run, incident, step.scope), "item": step.item})
         try:
-            return self.doing(step).Params.model_validate(given)
+            model = self.doing(step).Params
+            return model.model_validate(_with_durations(model, given))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or step.spec.action
@@ -167,6 +169,17 @@ class Sight:
             "state": dict(state),
             "result": dict(step.result),
         }
+
+
+def _with_durations(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Durations as people write them (`5m`), which pydantic does not know."""
+    found = dict(given)
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        wanted = field.annotation is timedelta or timedelta in get_args(field.annotation)
+        if wanted and isinstance(found.get(key), str) and WRITTEN.fullmatch(found[key].strip()):
+            found[key] = timedelta(seconds=seconds(key, found[key]))
+    return found
 
 
 def _steps(run: Run, scope: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ USES: dict[str, dict[str, Any]] = {
     "flag.set": {"server": "https://flags", "kind": "unleash", "flag": "cart", "environment": "production", "on": False},
     "helm.rollback": {"namespace": "shop", "release": "checkout"},
     "queue.rebalance": {"server": "http://rabbitmq:15672"},
+    "files.prune": {"folder": "/var/log/shop", "older_than": "P7D"},
     "http.request": {"url": "https://flags.example/off", "method": "POST"},
     "k8s.cordon": {"node": "practice-1"},
     "k8s.delete_pod": {"namespace": "shop", "pod": "checkout-1"},
@@ -36,6 +37,7 @@ USES: dict[str, dict[str, Any]] = {
     "k8s.set_image": {"namespace": "shop", "deployment": "checkout", "images": {"checkout": "checkout:1.4.1"}},
     "k8s.uncordon": {"node": "practice-1"},
     "prometheus.query": {"query": "up", "expect": "> 0"},
+    "sql.query": {"database": "orders", "query": "select 1"},
 }
 
 

@@ -46,7 +46,8 @@ async def test_the_migrations_make_the_tables_of_the_code_on_sqlite(tmp_path: Pa
 
 
 def _plain(sql: str) -> list[str]:
-    return sorted(line.strip(" \t,") for line in sql.replace("(state", "( state").splitlines())
+    plain = sql.replace("(state", "( state").replace(chr(34), "")  # a table that was made anew has its name quoted
+    return sorted(line.strip(" \t,") for line in plain.splitlines())
 
 
 OLD_STEP = {

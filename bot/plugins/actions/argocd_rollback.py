@@ -2,8 +2,8 @@
 
 *Which deployment.* With `to`: that history id. Without it: the deployment under suspicion is the newest one from before `before` (a runbook gives the
 time at which the incident was opened; left out: the newest of all), and the wanted one is what was deployed last among those whose revision was first
-deployed earlier. Once what runs is older than the suspect there is nothing to do: running it again changes nothing, in this incident and in later
-ones. When the suspect is older than `within` at `before`, the action refuses; name `to` to go back all the same. A sync that failed half-way counts
+deployed earlier. Once what runs is older than the suspect, or the last operation was a rollback, there is nothing to do: running it again changes
+nothing, in this incident and in later ones. When the suspect is older than `within` at `before`, the action refuses; name `to` to go back all the same. A sync that failed half-way counts
 as the newest deployment, which cannot be gone back to.
 
 Automated sync must be off (`argocd app set APP --sync-policy none`): Argo CD refuses a rollback else, because it would bring the newer commit back.
@@ -83,7 +83,9 @@ class Plugin:
     def plan(self, state: Mapping[str, Any], params: Params) -> Plan:
         argocd.idle(state, params.shown)
         history = argocd.history(state)
-        wanted = earlier.wanted(history, params, params.shown, "id")
+        wanted = None
+        if params.to is not None or not state["operation"]["rolled_back"]:
+            wanted = earlier.wanted(history, params, params.shown, "id")
         if wanted is None:
             return Plan(target=params.shown)
         if state["automated"]:
@@ -142,10 +144,11 @@ class Plugin:
             half = argocd.line(len(history) + 1, told.failed, newest + timedelta(minutes=5))
             history.append(half.model_copy(update={"good": False}))
         phase = "Running" if told.running else "Failed" if told.failed else "Succeeded"
+        said = "it failed" if told.failed else ""
         return {
             "automated": told.automated,
             "source": "git",
-            "operation": {"running": told.running, "phase": phase, "message": "it failed" if told.failed else ""},
+            "operation": {"running": told.running, "phase": phase, "message": said, "rolled_back": False},
             "sync": {"status": "Synced", "revision": history[-1].revision if history else ""},
             "health": told.health,
             "trouble": "",
@@ -158,7 +161,7 @@ class Plugin:
         if not plan:
             return dict(state)
         wanted = next(one for one in argocd.history(state) if one.number == plan.want["request"]["id"])
-        return argocd.settled(state, wanted, sync={**state["sync"], "status": "OutOfSync"})
+        return argocd.settled(state, wanted, rolled_back=True, sync={**state["sync"], "status": "OutOfSync"})
 
 
 def _shown(line: argocd.Entry) -> str:

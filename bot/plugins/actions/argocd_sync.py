@@ -136,7 +136,7 @@ class Plugin:
         return {
             "automated": told.automated,
             "source": "git" if _COMMIT.fullmatch(params.revision or told.git) else "chart",
-            "operation": {"running": told.running, "phase": phase, "message": told.failed},
+            "operation": {"running": told.running, "phase": phase, "message": told.failed, "rolled_back": False},
             "sync": {"status": "OutOfSync" if differs or names else "Synced", "revision": told.git},
             "health": told.health,
             "trouble": "",
@@ -153,7 +153,7 @@ class Plugin:
         added = argocd.line(0, wanted, datetime(2026, 1, 1, tzinfo=UTC))
         sync = {**state["sync"], "status": "Synced" if is_git else "OutOfSync"}
         left = argocd.out_of_sync([]) if is_git else state["out_of_sync"]
-        return argocd.settled(state, added, sync=sync, out_of_sync=left)
+        return argocd.settled(state, added, rolled_back=False, sync=sync, out_of_sync=left)
 
 
 def _allowed(state: Mapping[str, Any], params: Params) -> None:

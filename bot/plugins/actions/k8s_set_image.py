@@ -75,7 +75,7 @@ class Plugin:
         for name in params.images:
             if name not in images:
                 have = ", ".join(images)
-                raise BadInput(f"{params.shown} has no container {name}{nearest(name, images)} It has: {have}")
+                raise BadInput(f"{params.shown} has no container {name}{nearest(name, images) or '.'} It has: {have}")
         changed = {name: image for name, image in sorted(params.images.items()) if images[name] != image}
         if not changed:
             return Plan(target=params.shown)

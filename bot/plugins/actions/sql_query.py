@@ -4,9 +4,9 @@ The database is one of those named under `databases:` in tocsin.yaml (PostgreSQL
 stands in the runbook; values go into `args`, which are bound to `$1`, `$2` (PostgreSQL) or `?` (SQLite), so that nothing in an alert becomes SQL.
 
 *Look*: runs the query, read-only, for at most `seconds`; at most `most_rows` rows, 50 columns and 200 characters of each value, without secrets.
-*Plan*: always empty. *Do*: nothing. *Verify*: the first column of the first row meets `expect`, and the number of rows meets `rows`, where these are
-given. *Undo*: none, since nothing is changed. *Risk*: none to the data; a heavy query is a load on the database for `seconds`. *Permissions*: give the
-role no more than SELECT on what it may see: functions that it may call can do what a read-only transaction allows, and what is shown is in Slack.
+*Plan*: always empty. *Do*: nothing. *Verify*: the first column of the first row meets `expect`, and the number of rows meets `rows`, if
+given. *Undo*: none, since nothing is changed. *Risk*: none to the data; a heavy query is a load on the database for `seconds`. *Permissions*: give
+the role no more than SELECT on what it may see: functions that it may call can do what a read-only transaction allows, and what is shown is in Slack.
 
 For expressions, `state.value` is the first column of the first row (null without a row); `state.columns`, `state.rows` (lists of values) and
 `state.more` (whether there were more rows) are the rest.
@@ -97,7 +97,9 @@ class Plugin:
         try:
             found = await database.ask(params.query, params.args, params.most_rows, params.seconds)
         except TryLater as error:
-            raise TryLater(self._said(params, error), error.delay) from error  # a query changes nothing: never uncertain
+            raise TryLater(
+                self._said(params, error), error.delay
+            ) from error  # a query changes nothing: never uncertain
         except BadInput as error:
             raise BadInput(self._said(params, error)) from error
         redact = self._kit.redact
@@ -133,12 +135,14 @@ class Plugin:
         if found.empty:
             return _state(list(found.columns or ("value",)), [], more=False)
         if found.rows is not None:
-            columns = found.columns or tuple(f"column{n}" for n in range(1, len(max(found.rows, key=len, default=())) + 1))
+            columns = found.columns or tuple(
+                f"column{n}" for n in range(1, len(max(found.rows, key=len, default=())) + 1)
+            )
             if any(len(row) != len(columns) for row in found.rows):
                 raise BadInput(f"facts: each of the rows must have {len(columns)} values, one per column")
             return _state(list(columns), [list(row) for row in found.rows], more=False)
         value = found.value if "value" in found.model_fields_set else comparison.meeting(params.expect or "== 0")
-        wanted = 1 if params.rows is None or params.expect else max(0, round(comparison.meeting(params.rows)))
+        wanted = max(0, round(comparison.meeting(params.rows))) if params.rows else 1
         return _state(list(found.columns or ("value",)), [[value]] * wanted, more=False)
 
     def after(self, state: Mapping[str, Any], plan: Plan, params: Params) -> dict[str, Any]:

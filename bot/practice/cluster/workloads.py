@@ -138,7 +138,8 @@ class WorkloadControllers:
         }
         if current == digest:
             some["currentReplicas"] = updated
-        always = {"replicas": len(mine), "availableReplicas": up["availableReplicas"], "collisionCount": 0}
+        created = len(self.store.owned(PODS, sts["metadata"]["uid"]))
+        always = {"replicas": created, "availableReplicas": up["availableReplicas"], "collisionCount": 0}
         self._status(STATEFULSETS, sts, {**always, "currentRevision": current, "updateRevision": digest}, some)
 
     def _stale(self, owner: Obj, pod: Obj, digest: str) -> bool:
