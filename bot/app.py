@@ -28,7 +28,7 @@ from bot.clients.sandbox import Sandbox
 from bot.clients.sandbox_watch import Limits
 from bot.clients.slack import SlackGateway
 from bot.clients.sqlite_database import Sqlite
-from bot.config import Config, Registry
+from bot.config import ActionFacts, Config, Registry
 from bot.config.server import Bearer as BearerSetting
 from bot.config.sources import SourceConfig
 from bot.domain.catalogue import Service
@@ -76,7 +76,8 @@ def registry() -> Registry:
     def params(kind: str) -> dict[str, type[BaseModel]]:
         return {name: module.Params for name, module in discover(kind).items()}
 
-    return Registry(sources=params("sources"), actions=params("actions"), gatherers=params("gatherers"))
+    about = {name: ActionFacts.of(module) for name, module in discover("actions").items()}
+    return Registry(params("sources"), params("actions"), params("gatherers"), about)
 
 
 def rules_of(config: Config) -> Rules:

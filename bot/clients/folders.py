@@ -1,7 +1,7 @@
 """Finds and removes files below one folder of this machine, and nothing else. Used by the action files.prune.
 
-No symbolic link is followed anywhere: every folder is opened from the one above it (openat with O_NOFOLLOW), those that lead to the folder
-itself included, so nobody can swap one for a link in between. Other file systems and other mounts below the folder are left alone. All of it is for a thread.
+No symbolic link is followed anywhere: every folder is opened from the one above it (openat with O_NOFOLLOW), those that lead to the folder itself
+included, so nobody can swap one for a link in between. Other file systems and other mounts below the folder are left alone. For use in a thread.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """`path` begins at the folder. Size, time of change and inode tell whether it is still the same."""
+    """`path` begins at the folder. The rest tells whether it is still the same; `status_ns` (ctime) nobody can set, and an inode is soon used again."""
 
     path: str
     size: int
     changed_ns: int
+    status_ns: int
     inode: int
 
 
@@ -88,8 +89,7 @@ def _remove_one(root: int, file: File, done: Removed) -> None:
     try:
         with _below(root, folders) as parent:
             now = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            same = (now.st_size, now.st_mtime_ns, now.st_ino) == (file.size, file.changed_ns, file.inode)
-            if not same or not stat.S_ISREG(now.st_mode):
+            if not stat.S_ISREG(now.st_mode) or _file(file.path, now) != file:
                 done.changed.append(file.path)
                 return
             os.unlink(name, dir_fd=parent)
@@ -125,8 +125,7 @@ class _Looking:
                 except FileNotFoundError:
                     continue
                 if stat.S_ISREG(about.st_mode) and self._fits(entry.name):
-                    file = File(f"{path}{entry.name}", about.st_size, about.st_mtime_ns, about.st_ino)
-                    self.files.append(file)
+                    self.files.append(_file(f"{path}{entry.name}", about))
                 elif stat.S_ISDIR(about.st_mode) and self._enters(entry.name, path, about.st_dev, depth):
                     below.append(entry.name)
         for name in below:
@@ -156,6 +155,10 @@ class _Looking:
             )
         if time.monotonic() > self.late:
             raise TryLater(f"looking through the folder took longer than {SCAN_SECONDS:g} s")
+
+
+def _file(path: str, about: os.stat_result) -> File:
+    return File(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
 
 
 @contextmanager

@@ -147,7 +147,9 @@ def _missing_rule(ask: Ask) -> str:
     where = f" in namespace {ask.namespace}" if ask.namespace else ""
     kind = "ClusterRole" if ask.resource in CLUSTER_WIDE else "Role"
     missing = rule(ask.verb, resource, ask.group)
-    return f"kubernetes: the bot may not {ask.verb} {ask.full_resource}{where}: add to the rules of its {kind}: {missing}"
+    return (
+        f"kubernetes: the bot may not {ask.verb} {ask.full_resource}{where}: add to the rules of its {kind}: {missing}"
+    )
 
 
 def _status(body: bytes) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Sandbox:
         self, script: Script, interpreter: str, run: str, limits: Limits, owner: int | None
     ) -> Mapping[str, Any]:
         work = os.path.join(run, sandbox_folder.WORK)
-        own = {"PATH": PATH, "HOME": work, "TMPDIR": work, "PWD": work, "LANG": "C.UTF-8"}
+        own = {"PATH": PATH, "HOME": work, "TMPDIR": work, "PWD": work, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
         file = os.path.join(run, sandbox_folder.SCRIPT)
         return {
             "argv": [interpreter, *OPTIONS.get(script.interpreter, ()), file],
@@ -152,17 +152,7 @@ class Sandbox:
         """Give the launcher its order and read along; whatever happens here, nothing of the script is left when this returns."""
         kept = Printed()
         async with _pipe() as (printed, to_printed), _pipe() as (said, to_said):
-            process = await asyncio.create_subprocess_exec(
-                *(self._python, "-I", "-S", "-c", BOOT, str(ROOT)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=to_printed,
-                stderr=to_said,
-                env={},
-                cwd="/",
-                start_new_session=True,
-            )
-            os.close(to_printed)
-            os.close(to_said)
+            process = await self._launcher(to_printed, to_said)
             report = b""
             try:
                 _tell(process, json.dumps(order))
@@ -175,6 +165,24 @@ class Sandbox:
             finally:
                 await _ended(process)
         return told(report, kept, limits)
+
+    async def _launcher(self, stdout: int, stderr: int) -> asyncio.subprocess.Process:
+        """At work, with nothing of the bot's but these; they are its own afterwards."""
+        try:
+            return await asyncio.create_subprocess_exec(
+                *(self._python, "-I", "-S", "-c", BOOT, str(ROOT)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=stdout,
+                stderr=stderr,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TryLater(f"the sandbox's launcher could not be started: {error.strerror}") from error
+        finally:
+            os.close(stdout)
+            os.close(stderr)
 
 
 @asynccontextmanager
@@ -217,17 +225,27 @@ def _tell(process: asyncio.subprocess.Process, line: str) -> None:
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Also when this is cancelled once more: first the end of the script, then our own."""
+    ending = asyncio.ensure_future(_end(process))
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await ending
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
     """The launcher ends everything and then itself; one that does not within its time is killed."""
     if process.returncode is None:
         _tell(process, "cancelled")
-    waiting = asyncio.ensure_future(process.wait())
     try:
-        await asyncio.wait([waiting], timeout=GRACE)
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await waiting
         if process.stdin is not None:
             process.stdin.close()
 

@@ -27,7 +27,7 @@ from bot.clients.sandbox_folder import SCRIPT, STDIN, WORK, remove
 from bot.clients.sandbox_watch import Limits, breach, cpu_seconds, end_family, family, reap, threads_of
 
 EVERY = 0.05
-LONGEST_ORDER = 1 << 20
+LONGEST_ORDER = 16 << 20
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SYSTEM_FILES = (
     *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/passwd", "/etc/group"),

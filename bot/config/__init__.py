@@ -3,7 +3,7 @@
 The only reader of the environment. Used by app and cli; `load` is the door, docs/configuration.md the reference.
 """
 
-from bot.config.files import Config, Registry
+from bot.config.files import ActionFacts, Config, Registry
 from bot.config.loading import load, reload
 from bot.config.policy import Service
 from bot.config.problems import ConfigErrors, Problem, format_problems
@@ -24,6 +24,7 @@ from bot.config.server import (
 from bot.config.sources import SourceConfig
 
 __all__ = [
+    "ActionFacts",
     "Bearer",
     "Config",
     "ConfigErrors",

@@ -14,7 +14,8 @@ from bot.config.marks import Document, override
 from bot.config.oncall import OncallFile
 from bot.config.policy import PolicyFile, Service
 from bot.config.problems import ConfigErrors, Problem, in_order, nearest
-from bot.config.runbooks import Known, Runbooks, forbidden, helpless
+from bot.config.runbook_steps import Known
+from bot.config.runbooks import Runbooks, forbidden, helpless
 from bot.config.secrets import Secrets
 from bot.config.server import Postmortem
 from bot.config.sources import Reading
@@ -259,7 +260,7 @@ class _Loading:
         self, tocsin: TocsinFile, main: Document, policy_file: PolicyFile, rules: Document, allowed: ActionPolicy
     ) -> Runbooks:
         roles = {name: policy_file.roles.get(name, ()) for name in oncall.names(rules, "roles")}
-        runbooks = Runbooks(Known(self.registry.actions, roles if rules.usable else None))
+        runbooks = Runbooks(Known(self.registry.actions, roles if rules.usable else None, self.registry.about))
         for number, folder in enumerate(tocsin.runbooks if tocsin.runbooks is not None else (Path("runbooks"),)):
             place = self.folder / folder
             if not os.path.isdir(place):
@@ -274,6 +275,7 @@ class _Loading:
                 document = self._read(path)
                 if document.readable:
                     runbooks.add(document)
+        runbooks.finish()
         self.problems += runbooks.problems
         self.warnings += runbooks.warnings
         absent = {name for name in ("kubernetes", "prometheus") if getattr(tocsin, name) is None}

@@ -6,19 +6,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from bot.domain.freeze import Freeze
 from bot.domain.people import TOCSIN, Actor, Directory
 from bot.domain.plan import Plan, Target
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOUR = timedelta(hours=1)
-LONGEST_COOLDOWN = timedelta(days=7)  # the store forgets what was touched earlier
+LONGEST_COOLDOWN = timedelta(days=7)
+
+
+def _remembered(span: timedelta) -> timedelta:
+    if not timedelta(0) <= span <= LONGEST_COOLDOWN:
+        raise ValueError("wanted a cooldown between 0s and 7d: what was touched earlier is forgotten")
+    return span
+
+
+Cooldown = Annotated[timedelta, AfterValidator(_remembered)]
 
 
 class _Part(BaseModel):
@@ -26,7 +34,10 @@ class _Part(BaseModel):
 
 
 class Allowance(_Part):
-    """One rule of `allow:` in policy.yaml. Patterns are shell-like (`k8s.*`); an empty list of a kind allows nothing of that kind."""
+    """One rule of `allow:` in policy.yaml. Patterns are shell-like (`k8s.*`); an empty list of a kind allows nothing of that kind.
+
+    A rule with namespaces, hosts or folders stays inside of them: what is in none (a node, a channel) it only allows for actions named in full.
+    """
 
     actions: tuple[str, ...] = Field(description="actions, by name or pattern")
     namespaces: tuple[str, ...] = Field(default=(), description="of what is touched in a cluster")
@@ -42,11 +53,8 @@ class Allowance(_Part):
     max_share: float | None = Field(
         default=None, gt=0, le=1, description="the largest share of the targets that may be touched at once, like 0.34"
     )
-    cooldown: timedelta | None = Field(
-        default=None,
-        ge=timedelta(0),
-        le=LONGEST_COOLDOWN,
-        description="how long a target is left alone after a run has touched it",
+    cooldown: Cooldown | None = Field(
+        default=None, description="how long a target is left alone after a run has touched it"
     )
     unattended: bool = Field(default=False, description="runbooks with `start: auto` may do this without an approval")
 
@@ -57,46 +65,19 @@ class Allowance(_Part):
             and (not target.name or _any(self.names, target.name))
             and (not target.host or _any(self.hosts, target.host))
             and (not target.folder or any(_inside(target.folder, folder) for folder in self.folders))
+            and (self._reaches_everywhere or bool(_place(target)) or target.action in self.actions)
         )
 
-
-class Freeze(_Part):
-    """A time in which nothing is changed: from one moment to another, or every week on some days between two times of day."""
-
-    name: str = Field(description="what people call it")
-    from_: datetime | None = Field(default=None, alias="from", description="when it begins, with a time zone")
-    until: datetime | None = Field(default=None, description="when it ends")
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
-        default=(), description="days of the week"
-    )
-    between: tuple[time, time] | None = Field(
-        default=None, description="times of day: [18:00, 08:00] goes past midnight"
-    )
-    zone: str = Field(default="UTC", description="the time zone of days and times")
-
-    def covers(self, now: datetime) -> bool:
-        if self.from_ is not None and now < self.from_:
-            return False
-        if self.until is not None and now >= self.until:
-            return False
-        local = now.astimezone(ZoneInfo(self.zone))
-        if self.between is None:
-            return not self.days or DAYS[local.weekday()] in self.days
-        begin, end = self.between
-        clock = local.time().replace(tzinfo=None)
-        if begin <= end:
-            return (not self.days or DAYS[local.weekday()] in self.days) and begin <= clock < end
-        if clock >= begin:
-            return not self.days or DAYS[local.weekday()] in self.days
-        yesterday = (local - timedelta(days=1)).weekday()
-        return clock < end and (not self.days or DAYS[yesterday] in self.days)
+    @property
+    def _reaches_everywhere(self) -> bool:
+        return not (self.namespaces or self.hosts or self.folders)
 
 
 class GiveUp(_Part):
     """After so many runs that changed something for the same problem, and the problem is still there, stop offering it and page a person."""
 
-    runs: int = Field(default=3, ge=1, le=100)
-    within: timedelta = Field(default=timedelta(hours=6), gt=timedelta(0))
+    runs: int = Field(default=3, ge=1, le=100, description="how many runs")
+    within: timedelta = Field(default=timedelta(hours=6), gt=timedelta(0), description="in how long a time")
 
 
 class Limits(_Part):
@@ -110,12 +91,7 @@ class Limits(_Part):
         default=(),
         description="roles that may approve alone, and through a freeze, a cooldown or a rate, with a reason; nobody, when not given",
     )
-    cooldown: timedelta = Field(
-        default=timedelta(0),
-        ge=timedelta(0),
-        le=LONGEST_COOLDOWN,
-        description="how long a target is left alone after a run",
-    )
+    cooldown: Cooldown = Field(default=timedelta(0), description="how long a target is left alone after a run")
     runs_per_hour: int | None = Field(default=None, ge=0, description="how many runs may change something in one hour")
     freeze: tuple[Freeze, ...] = Field(default=(), description="times in which nothing is changed")
     give_up: GiveUp = Field(default=GiveUp(), description="when to stop offering a runbook that does not help")
@@ -152,33 +128,38 @@ class Policy(BaseModel):
         """Why this must not be done; None when a rule allows it."""
         fitting = [number for number, rule in enumerate(self.allow) if rule.allows(target)]
         if not fitting:
-            return f"{self.where}: no rule under `allow` lets {target.action} touch {target}; {self._change('add one')}"
-        refusals = [self._exceeded(number, target, plan) for number in fitting]
-        return next(iter(refusals), None) if all(refusals) else None
+            return f"{self._at('allow')}: no rule under `allow` lets {target.action} touch {target}{self._near(target)}; {self._change('add one')}"
+        exceeded = [self._exceeded(number, target, plan) for number in fitting]
+        if not all(exceeded):
+            return None
+        return f"{'; '.join(one for one in exceeded if one)}; {self._change('change that')}"
+
+    def _near(self, target: Target) -> str:
+        """The first rule about this action: most likely the one that was meant."""
+        rules = enumerate(self.allow)
+        found = next((number for number, rule in rules if _any(rule.actions, target.action)), None)
+        return "" if found is None else f"; {self._at(f'allow[{found}]')} says what it may touch"
 
     def _exceeded(self, number: int, target: Target, plan: Plan | None) -> str | None:
-        rule, place = self.allow[number], f"allow[{number}]"
+        rule, place = self.allow[number], self._at(f"allow[{number}]")
         if rule.max_replicas is not None and target.replicas is not None and target.replicas > rule.max_replicas:
-            return (
-                f"{self._at(place)}: {target} may have at most {rule.max_replicas} replicas (max_replicas), "
-                f"{target.replicas} were asked for; {self._change('change that')}"
-            )
+            return f"{place}: {target} may have at most {rule.max_replicas} replicas (max_replicas), {target.replicas} were asked for"
         if plan is None or not plan:
             return None
         if rule.min_available is not None and plan.leaves is not None and plan.leaves < rule.min_available:
             return (
-                f"{self._at(place)}: at least {rule.min_available} of {target} must stay available (min_available), "
-                f"this would leave {plan.leaves}; {self._change('change that')}"
+                f"{place}: at least {rule.min_available} of {target} must stay available (min_available), "
+                f"this would leave {plan.leaves}"
             )
         if rule.max_share is not None and plan.share is not None and plan.share > rule.max_share:
             return (
-                f"{self._at(place)}: at most {rule.max_share:.0%} of the targets may be touched at once (max_share), "
-                f"this is {plan.share:.0%}; {self._change('change that')}"
+                f"{place}: at most {rule.max_share:.0%} of the targets may be touched at once (max_share), "
+                f"this is {plan.share:.0%}"
             )
         return None
 
     def unattended(self, target: Target, plan: Plan) -> str | None:
-        """The rule that lets an automatic runbook do this without an approval, as `policy.yaml:12`; None when there is none."""
+        """The rule that lets an automatic runbook do this without an approval, as `policy.yaml:12 (allow[0])`; None when there is none."""
         for number, rule in enumerate(self.allow):
             if rule.unattended and rule.allows(target) and self._exceeded(number, target, plan) is None:
                 return self._at(f"allow[{number}]")
@@ -186,34 +167,55 @@ class Policy(BaseModel):
 
     # -------------------------------------------------------------------------------------------- for now
 
-    def hold(self, target: Target, run_id: int, touches: Sequence[Touch], now: datetime) -> str | None:
-        """Why not now; None when nothing holds it. `touches`: those of at least the last hour and the longest cooldown."""
-        frozen = next((freeze for freeze in self.runbooks.freeze if freeze.covers(now)), None)
-        if frozen is not None:
-            until = f" until {frozen.until:%Y-%m-%d %H:%M %Z}" if frozen.until else ""
-            return f"{self._at('runbooks.freeze')}: {frozen.name}{until}: nothing is changed; {self._past()}"
-        others = [touch for touch in touches if touch.run_id != run_id]
-        cooldown = self.cooldown(target)
-        last = max((touch.at for touch in others if touch.lock == target.locked), default=None)
-        if last is not None and now - last < cooldown:
-            by = next(touch.run_id for touch in others if touch.at == last and touch.lock == target.locked)
-            return (
-                f"{self._at('runbooks.cooldown')}: RUN-{by} touched {target} at {last:%H:%M %Z}; it is left alone for {_spoken(cooldown)}, "
-                f"until {last + cooldown:%H:%M %Z}; {self._past()}"
-            )
-        most = self.runbooks.runs_per_hour
-        lately = {touch.run_id for touch in others if now - touch.at < HOUR}
-        if most is not None and len(lately) >= most:
-            return (
-                f"{self._at('runbooks.runs_per_hour')}: {len(lately)} runs have changed something in the last hour, {most} are allowed; "
-                f"{self._past()}"
-            )
+    def hold(
+        self, target: Target, run_id: int, touches: Sequence[Touch], now: datetime, undoes: int | None = None
+    ) -> str | None:
+        """Why not now; None when nothing holds it. `touches`: those of at least `memory`. A run that takes another one back (`undoes`) does not
+        wait for what that one has touched to cool down, nor for the rate."""
+        others = [touch for touch in touches if touch.run_id not in (run_id, undoes)]
+        held = self._frozen(now) or self._cooling(target, others, now)
+        if held is None and undoes is None and len(others) == len(touches):
+            held = self._too_many(others, now)
+        return f"{held}; {self._past()}" if held else None
+
+    def _frozen(self, now: datetime) -> str | None:
+        for number, freeze in enumerate(self.runbooks.freeze):
+            if freeze.covers(now):
+                ends = freeze.ends(now)
+                until = f" until {ends:%Y-%m-%d %H:%M %Z}" if ends else ""
+                return f"{self._at(f'runbooks.freeze[{number}]')}: {freeze.name}: nothing is changed{until}"
         return None
 
+    def _cooling(self, target: Target, others: Sequence[Touch], now: datetime) -> str | None:
+        span, place = self._cooldown(target)
+        last = max((touch for touch in others if touch.lock == target.locked), key=lambda touch: touch.at, default=None)
+        if last is None or now - last.at >= span:
+            return None
+        return (
+            f"{self._at(place)}: RUN-{last.run_id} touched {target} at {last.at:%H:%M %Z}, and it is left alone for {_spoken(span)}, "
+            f"until {last.at + span:%Y-%m-%d %H:%M %Z}"
+        )
+
+    def _too_many(self, others: Sequence[Touch], now: datetime) -> str | None:
+        """A run that has begun to change something is not stopped half-way by the rate, so this is for one that has not."""
+        most = self.runbooks.runs_per_hour
+        lately = {touch.run_id for touch in others if now - touch.at < HOUR}
+        if most is None or len(lately) < most:
+            return None
+        changed = "1 run has" if len(lately) == 1 else f"{len(lately)} runs have"
+        return f"{self._at('runbooks.runs_per_hour')}: {changed} changed something in the last hour, {most} may"
+
     def cooldown(self, target: Target) -> timedelta:
-        """How long this target is left alone: what the rules that allow it say, else what holds for all."""
-        said = [rule.cooldown for rule in self.allow if rule.cooldown is not None and rule.allows(target)]
-        return max(said, default=self.runbooks.cooldown)
+        """How long this target is left alone: the longest that a rule which allows it says, else what holds for all."""
+        return self._cooldown(target)[0]
+
+    def _cooldown(self, target: Target) -> tuple[timedelta, str]:
+        said = [
+            (rule.cooldown, f"allow[{number}].cooldown")
+            for number, rule in enumerate(self.allow)
+            if rule.cooldown is not None and rule.allows(target)
+        ]
+        return max(said, key=lambda one: one[0], default=(self.runbooks.cooldown, "runbooks.cooldown"))
 
     @property
     def memory(self) -> timedelta:
@@ -228,41 +230,60 @@ class Policy(BaseModel):
         roles = self.runbooks.start if self.runbooks.start is not None else tuple(directory.roles)
         if actor.id == TOCSIN.id or any(directory.has_role(actor, role) for role in roles):
             return None
-        named = " or ".join(roles) or "nobody: there are no roles"
-        return (
-            f"{self._at('runbooks.start')}: runbooks are started by the role {named}, and {actor.name} is not of it; "
-            f"ask one of them, or {self._change('add you')}"
+        may = (
+            f"only the role {' or '.join(roles)} may start and steer runs, and"
+            if roles
+            else "nobody may start and steer runs;"
         )
+        ask = "ask one of them, or " if roles else ""
+        return f"{self._at('runbooks.start')}: {may} {actor.name} has none of its roles; {ask}{self._change('change that')}"
 
     def may_break_glass(self, actor: Actor, directory: Directory) -> bool:
         return any(directory.has_role(actor, role) for role in self.runbooks.break_glass)
 
     def glass_refusal(self, actor: Actor) -> str:
-        roles = " or ".join(self.runbooks.break_glass) or "nobody (it names no role)"
-        return f"{self._at('runbooks.break_glass')}: the glass may be broken by {roles}; {actor.name} is not of them. Nothing was done."
+        roles = self.runbooks.break_glass
+        may = (
+            f"only the role {' or '.join(roles)} may break the glass, and {actor.name} is not of it"
+            if roles
+            else "nobody may break the glass"
+        )
+        return f"{self._at('runbooks.break_glass')}: {may}; {self._change('change that')}. Nothing was done."
 
     def _at(self, path: str) -> str:
-        place = self.places.get(path)
-        return f"{place} ({path})" if place else f"{self.where} ({path})"
+        """`policy.yaml:12 (allow[0])`; of a value that the file does not say, the nearest part around it that it does."""
+        around = path
+        while around and around not in self.places:
+            around = around[: max(around.rfind("."), around.rfind("["), 0)]
+        return f"{self.places.get(around, self.where)} ({path})"
 
     def _change(self, what: str) -> str:
         return f"{self.keepers or f'whoever maintains {self.where}'} can {what}"
 
     def _past(self) -> str:
         roles = " or ".join(self.runbooks.break_glass)
-        return f"the role {roles} can break the glass, with a reason" if roles else f"{self._change('change that')}"
+        return f"the role {roles} can break the glass, with a reason" if roles else self._change("change that")
 
 
 def _any(patterns: tuple[str, ...], text: str) -> bool:
     return any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
+def _place(target: Target) -> str:
+    """What bounds a target; of one without a name, there is nothing to bound."""
+    return target.namespace or target.host or target.folder or ("" if target.name else target.action)
+
+
 def _inside(path: str, folder: str) -> bool:
-    """Both absolute and without `..`; the action has resolved links."""
+    """Both absolute; a path with `..` is inside of nothing. The action has resolved links."""
     folder = folder.rstrip("/")
-    return bool(folder) and (path == folder or path.startswith(f"{folder}/")) and "/../" not in f"{path}/"
+    return bool(folder) and ".." not in path.split("/") and (path == folder or path.startswith(f"{folder}/"))
 
 
 def _spoken(span: timedelta) -> str:
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    return f"{minutes} min" if not seconds else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    """`2 h 30 min`, `45 s`."""
+    left, parts = int(span.total_seconds()), list[str]()
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        parts += [f"{count} {name}"] if count else []
+    return " ".join(parts) or "0 s"

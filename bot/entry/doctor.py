@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.clients.http import Http
+from bot.clients.k8s import Kubernetes
+from bot.clients.k8s_errors import rule
 from bot.clients.kit import Kit
 from bot.clients.sandbox import Sandbox, Script
 from bot.clients.slack import SlackGateway
@@ -32,6 +34,15 @@ READS = (
     ("list", "events", ""),
 )
 WRITES = (("patch", "deployments", "apps"),)
+SOME_RUNBOOKS = (  # what only some actions need: that it is missing is told, and not held against anybody
+    ("get", "statefulsets", "apps"),
+    ("patch", "statefulsets", "apps"),
+    ("get", "daemonsets", "apps"),
+    ("patch", "daemonsets", "apps"),
+    ("list", "controllerrevisions", "apps"),
+    ("create", "pods/eviction", ""),
+    ("patch", "nodes", ""),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +174,23 @@ async def _cluster(config: Config, kit: Kit) -> AsyncIterator[Found]:
                     False,
                     f"kubernetes {namespace}",
                     f"may not {verb} {resource}",
-                    f"add to its Role: apiGroups [{group or chr(34) * 2}], resources [{resource}], verbs [{verb}] (deploy/kubernetes/rbac.yaml)",
+                    f"add to the rules of its Role: {rule(verb, resource, group)} (deploy/kubernetes/rbac.yaml)",
                 )
         else:
-            yield Found(True, f"kubernetes {namespace}", "permissions checked")
+            yield await _some_runbooks(kit.k8s, namespace)
+
+
+async def _some_runbooks(cluster: Kubernetes, namespace: str) -> Found:
+    """Which rights are not there that only some actions of runbooks need."""
+    missing = []
+    for verb, resource, group in SOME_RUNBOOKS:
+        try:
+            if not await cluster.can(verb, resource, namespace, group=group):
+                missing.append(f"{verb} {resource}")
+        except (BadInput, GaveUp, TryLater) as error:
+            return Found(False, f"kubernetes {namespace}", str(error))
+    without = f"; not granted, for runbooks that need it: {', '.join(missing)}" if missing else ""
+    return Found(True, f"kubernetes {namespace}", f"permissions checked{without}")
 
 
 async def _prometheus(kit: Kit, url: str) -> Found:

@@ -18,10 +18,19 @@ ESCALATE = "tocsin_escalate"
 RUNBOOKS = "tocsin_runbooks"
 APPROVE = "tocsin_approve"
 REFUSE = "tocsin_refuse"
+GLASS = "tocsin_glass"
+ANSWER = "tocsin_answer"  # with the number of the answer behind it: two buttons of one block cannot have the same id
+DONE = "tocsin_done"
+PAUSE = "tocsin_pause"
+RESUME = "tocsin_resume"
+CANCEL = "tocsin_cancel"
+UNDO = "tocsin_undo"
 CHOOSE_RUNBOOK = "tocsin_choose_runbook"
 OPEN_VIEW = "tocsin_open"
 NOTE_VIEW = "tocsin_note"
 RUNBOOK_VIEW = "tocsin_runbook"
+GLASS_VIEW = "tocsin_glass_reason"
+DONE_VIEW = "tocsin_done_words"
 
 SEVERITY_MARKS = {
     "critical": "🔴",
@@ -125,11 +134,16 @@ def bounded(blocks: Sequence[Block], limit: int = mrkdwn.BLOCKS, characters: int
     kept: list[Block] = []
     used = 0
     for block in blocks:
-        used += _characters(block)
+        used += characters([block])
         if (len(kept) == limit - 1 and len(blocks) > limit) or used > characters:
             return [*kept, context(f"{len(blocks) - len(kept)} more parts do not fit into one message.")]
         kept.append(block)
     return kept
+
+
+def characters(blocks: Sequence[Block]) -> int:
+    """How much text there is in them, as Slack counts it against a message's limit."""
+    return _characters(list(blocks))
 
 
 def _characters(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""The modals: open an incident, write a note, pick a runbook and fill in its parameters. Pure; opened by bot.entry.slack.
+"""The modals: open an incident, write a note, pick a runbook and fill in its parameters, say why or what. Pure; opened by bot.entry.slack.
 
 What a modal is about travels in `private_metadata` as JSON; the values come back under the block ids given here.
 """
@@ -10,73 +10,91 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.domain.naming import TITLE_LIMIT
-from bot.domain.runbook import Parameter, Runbook
+from bot.domain.run import Run, StepRun
+from bot.domain.runbook import Runbook
 from bot.room import blocks as kit
-from bot.room import mrkdwn
+from bot.room import forms, mrkdwn
 from bot.room.blocks import Block
+from bot.room.forms import MOST_OPTIONS, PARAM, input_block, option, select, text
 
+__all__ = ["PARAM"]
 TITLE, SEVERITY, SERVICE, NOTE, RUNBOOK = "title", "severity", "service", "note", "runbook"
-PARAM = "param:"
+REASON, WORDS = "reason", "words"
 NOTE_LIMIT = 3000
-MOST_OPTIONS = 100
+REASON_LIMIT = 500
+LABEL_BESIDE = 150  # a question of more characters stands above the field
 
 
 def open_incident(severities: Sequence[str], about: Mapping[str, Any], title: str = "") -> Block:
     """Title (required), severity and service."""
-    options = [_option(f"{kit.severity_mark(name)} {name}", name) for name in severities[:MOST_OPTIONS]]
+    options = [option(f"{kit.severity_mark(name)} {name}", name) for name in severities[:MOST_OPTIONS]]
     shown = [
-        _input(TITLE, "What is broken?", _text(TITLE, title, most=TITLE_LIMIT, hint="Checkout answers with errors")),
-        _input(SERVICE, "Which service?", _text(SERVICE, "", most=100, hint="checkout"), optional=True),
+        input_block(TITLE, "What is broken?", text(TITLE, title, most=TITLE_LIMIT, hint="Checkout answers with errors")),
+        input_block(SERVICE, "Which service?", text(SERVICE, "", most=100, hint="checkout"), optional=True),
     ]
     if options:
-        select = _select(SEVERITY, "The usual one", options)
-        shown.insert(1, _input(SEVERITY, "How bad is it?", select, optional=True))
+        picking = select(SEVERITY, "The usual one", options)
+        shown.insert(1, input_block(SEVERITY, "How bad is it?", picking, optional=True))
     return _modal(kit.OPEN_VIEW, "Open an incident", "Open", shown, about)
 
 
 def note(ref: str, about: Mapping[str, Any]) -> Block:
-    element = {**_text(NOTE, "", most=NOTE_LIMIT), "multiline": True}
-    shown = [_input(NOTE, f"Note for the timeline of {ref}", element)]
+    element = text(NOTE, "", most=NOTE_LIMIT, lines=True)
+    shown = [input_block(NOTE, f"Note for the timeline of {ref}", element)]
     return _modal(kit.NOTE_VIEW, "Note", "Write", shown, about)
 
 
-def runbooks(ref: str, available: Sequence[Runbook], about: Mapping[str, Any], chosen: str = "") -> Block:
-    """Pick one; when it is picked the modal is shown again with its parameters."""
+def runbooks(
+    ref: str,
+    available: Sequence[Runbook],
+    about: Mapping[str, Any],
+    chosen: str = "",
+    labels: Mapping[str, str] | None = None,
+) -> Block:
+    """Pick one; when it is picked the modal is shown again with its parameters, filled from the incident's labels."""
     picked = next((runbook for runbook in available if runbook.name == chosen), None)
     if not available:
         told = "There are no runbooks. They are YAML files in the runbook folders of the configuration."
         return _modal(kit.RUNBOOK_VIEW, "Runbooks", "", [kit.section(told)], about)
-    options = [_option(runbook.title, runbook.name) for runbook in available[:MOST_OPTIONS]]
-    select = _select(kit.CHOOSE_RUNBOOK, "Pick a runbook", options)
+    options = [option(runbook.title, runbook.name) for runbook in available[:MOST_OPTIONS]]
+    picking = select(kit.CHOOSE_RUNBOOK, "Pick a runbook", options, picked.name if picked else "")
+    shown = [{**input_block(RUNBOOK, f"Runbook for {ref}", picking), "dispatch_action": True}]
     if picked:
-        select["initial_option"] = next(option for option in options if option["value"] == picked.name)
-    shown = [{**_input(RUNBOOK, f"Runbook for {ref}", select), "dispatch_action": True}]
-    if picked:
-        shown += _picked(picked)
+        if picked.description:
+            shown.append(kit.section(mrkdwn.escape(picked.description, 1500)))
+        shown += forms.fields(picked, labels or {})
     looks = "It looks and plans first. Nothing is changed before somebody approves the plan."
     return _modal(kit.RUNBOOK_VIEW, "Runbooks", "Plan it" if picked else "Next", [*shown, kit.context(looks)], about)
 
 
-def _picked(runbook: Runbook) -> list[Block]:
-    shown: list[Block] = []
-    if runbook.description:
-        shown.append(kit.section(mrkdwn.escape(runbook.description, 1500)))
-    shown += [_parameter(name, parameter) for name, parameter in list(runbook.params.items())[:40]]
-    return shown
-
-
-def _parameter(name: str, parameter: Parameter) -> Block:
-    default = "" if parameter.default is None else str(parameter.default)
-    hints = [
-        f"Empty: taken from the label {parameter.label}." if parameter.label else "",
-        f"Must match {parameter.pattern}" if parameter.pattern else "",
-        "A whole number." if parameter.type == "integer" else "A number." if parameter.type == "number" else "",
-        "true or false" if parameter.type == "boolean" else "",
+def break_glass(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
+    """The reason of somebody who approves outside the rules."""
+    lines = step.plan.lines() if step.plan else []
+    texts, _ = mrkdwn.code_blocks(lines, most=2)
+    told = (
+        "🔨 *This approves the plan alone*, without the other people that it needs, and past a freeze, a cooldown or a rate. "
+        "Only who may break the glass can do it. Your name and your reason stand in the channel, in the timeline and in the post-mortem."
+    )
+    shown = [
+        kit.section(f"{run.ref}: {mrkdwn.bold(step.title, 200)}"),
+        *(kit.section(part) for part in texts),
+        kit.section(told),
+        input_block(REASON, "Why can it not wait?", text(REASON, "", most=REASON_LIMIT, lines=True)),
     ]
-    optional = bool(parameter.label) or parameter.default is not None
-    shown = _input(PARAM + name, parameter.description or name, _text(name, default, most=500), optional=optional)
-    hint = " ".join(hint for hint in hints if hint)
-    return {**shown, "hint": kit.plain_text(hint, 500)} if hint else shown
+    return _modal(kit.GLASS_VIEW, "Break glass", "Break the glass", shown, about)
+
+
+def done(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
+    """What somebody who has done a step by hand is asked about it."""
+    asked = step.question.text if step.question else ""
+    above = [kit.section(mrkdwn.escape(asked, 2000))] if len(asked) > LABEL_BESIDE else []
+    label = "Your answer" if above or not asked else asked
+    shown = [
+        kit.section(f"{run.ref}: {mrkdwn.bold(step.title, 200)}"),
+        *above,
+        input_block(WORDS, label, text(WORDS, "", most=NOTE_LIMIT, lines=True)),
+    ]
+    return _modal(kit.DONE_VIEW, "Done", "Done", shown, about)
 
 
 def about(view: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,35 +129,3 @@ def _modal(callback_id: str, title: str, submit: str, shown: Sequence[Block], ab
     if submit:
         view["submit"] = kit.plain_text(submit, 24)
     return view
-
-
-def _input(block_id: str, label: str, element: Block, *, optional: bool = False) -> Block:
-    return {
-        "type": "input",
-        "block_id": block_id[:255],
-        "label": kit.plain_text(label, 2000),
-        "element": element,
-        "optional": optional,
-    }
-
-
-def _text(action_id: str, initial: str, *, most: int, hint: str = "") -> Block:
-    element: Block = {"type": "plain_text_input", "action_id": action_id[:255], "max_length": most}
-    if initial:
-        element["initial_value"] = mrkdwn.clean(initial)[:most]
-    if hint:
-        element["placeholder"] = kit.plain_text(hint, 150)
-    return element
-
-
-def _select(action_id: str, placeholder: str, options: Sequence[Block]) -> Block:
-    return {
-        "type": "static_select",
-        "action_id": action_id,
-        "placeholder": kit.plain_text(placeholder, 150),
-        "options": list(options),
-    }
-
-
-def _option(label: str, value: str) -> Block:
-    return {"text": kit.plain_text(label, mrkdwn.OPTION), "value": value[:150]}

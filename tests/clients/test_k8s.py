@@ -128,7 +128,8 @@ async def test_a_test_that_does_not_hold_is_drift_and_a_bad_value_is_not(k8s: Ku
         ),
         (
             "replica_set",
-            "may not get replicasets.apps in namespace shop: add to the rules of its Role: - {apiGroups: [apps], resources: [replicasets], verbs: [get]}",
+            "may not get replicasets.apps in namespace shop: "
+            "add to the rules of its Role: - {apiGroups: [apps], resources: [replicasets], verbs: [get]}",
         ),
     ],
 )
@@ -138,6 +139,76 @@ async def test_a_missing_right_is_named_as_a_role_wants_it(url: str, call: str, 
         await getattr(k8s, call)("shop", *([] if call == "pods" else ["checkout-1"]))
     assert words in str(refused.value)
     await k8s.close()
+
+
+async def test_an_eviction_falls_back_to_the_older_version_of_the_api() -> None:
+    versions: list[str] = []
+
+    async def older(request: web.Request) -> web.Response:
+        body = await request.json()
+        versions.append(body["apiVersion"])
+        assert body["deleteOptions"] == {"preconditions": {"uid": "u-1"}}
+        if body["apiVersion"] == "policy/v1":
+            said = 'Eviction in version "v1" cannot be handled as a Eviction: no kind "Eviction" is registered for version "policy/v1"'
+            return web.json_response({"kind": "Status", "message": said, "code": 400}, status=400)
+        return web.json_response({"kind": "Status", "status": "Success"}, status=201)
+
+    async with answering(older) as url:
+        k8s = await Kubernetes.connect(url=url, token="x")
+        await k8s.evict("shop", "checkout-1", "u-1")
+        await k8s.close()
+    assert versions == ["policy/v1", "policy/v1beta1"]
+
+
+EVICT = Ask("create", "pods", "shop", "checkout-1", subresource="eviction")
+
+
+def status(message: str, **details: Any) -> bytes:
+    return json.dumps({"kind": "Status", "message": message, "details": details}).encode()
+
+
+def test_a_budget_that_forbids_an_eviction_is_for_later_and_several_are_for_people() -> None:
+    budget = {
+        "reason": "DisruptionBudget",
+        "message": "The disruption budget web needs 2 healthy pods and has 2 currently",
+    }
+    later = refusal(EVICT, 429, status("Cannot evict pod", causes=[budget], retryAfterSeconds=10)).error
+    assert isinstance(later, TryLater)
+    assert (later.delay, later.uncertain) == (10, False)
+    assert str(later).endswith(
+        "keeps Pod shop/checkout-1 for now: The disruption budget web needs 2 healthy pods and has 2 currently"
+    )
+    busy = refusal(EVICT, 429, status("too many")).error
+    assert "too many requests" in str(busy)
+    several = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+    assert isinstance(refusal(EVICT, 500, status(several)).error, BadInput)
+    broken = refusal(EVICT, 500, status("etcd is away")).error
+    assert isinstance(broken, TryLater)
+    assert broken.uncertain
+
+
+RULES: dict[str, tuple[Ask, str]] = {
+    "an eviction": (EVICT, '- {apiGroups: [""], resources: [pods/eviction], verbs: [create]}'),
+    "a history": (
+        Ask("list", "controllerrevisions", "shop", group="apps"),
+        "- {apiGroups: [apps], resources: [controllerrevisions], verbs: [list]}",
+    ),
+    "a StatefulSet": (
+        Ask("patch", "statefulsets", "shop", "orders", group="apps"),
+        "- {apiGroups: [apps], resources: [statefulsets], verbs: [patch]}",
+    ),
+    "a Node": (Ask("patch", "nodes", name="n-1"), '- {apiGroups: [""], resources: [nodes], verbs: [patch]}'),
+}
+
+
+@pytest.mark.parametrize(("ask", "words"), RULES.values(), ids=RULES)
+def test_the_missing_rule_can_be_pasted_into_a_role(ask: Ask, words: str) -> None:
+    said = str(refusal(ask, 403, status("forbidden")).error)
+    assert (
+        f"add to the rules of its {'ClusterRole' if ask.resource == 'nodes' else 'Role'}: {words}. The cluster says: forbidden"
+        in said
+    )
+    assert ("in namespace shop" in said) is bool(ask.namespace)
 
 
 async def test_credentials_that_are_unknown_are_said_to_be(url: str) -> None:

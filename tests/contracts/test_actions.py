@@ -22,7 +22,13 @@ USES: dict[str, dict[str, Any]] = {
     "alertmanager.silence": {"server": "http://am:9093", "matchers": ['service="checkout"'], "why": "INC-7"},
     "argocd.rollback": {"server": "https://argocd.example", "app": "checkout"},
     "argocd.sync": {"server": "https://argocd.example", "app": "checkout"},
-    "flag.set": {"server": "https://flags", "kind": "unleash", "flag": "cart", "environment": "production", "on": False},
+    "flag.set": {
+        "server": "https://flags",
+        "kind": "unleash",
+        "flag": "cart",
+        "environment": "production",
+        "on": False,
+    },
     "helm.rollback": {"namespace": "shop", "release": "checkout"},
     "queue.rebalance": {"server": "http://rabbitmq:15672"},
     "files.prune": {"folder": "/var/log/shop", "older_than": "P7D"},
@@ -83,7 +89,7 @@ def test_a_gatherer_has_the_shape_of_the_port_and_works_without_being_configured
     assert 0 < gatherer.deadline <= 60
 
 
-@pytest.mark.parametrize("name", ["k8s.restart", "k8s.rollback", "k8s.scale", "prometheus.query"])
+@pytest.mark.parametrize("name", ["helm.rollback", "k8s.restart", "k8s.rollback", "k8s.scale", "prometheus.query"])
 async def test_an_action_says_when_its_system_is_not_configured(name: str) -> None:
     action: Action = ACTIONS[name].Plugin(KIT)
     with pytest.raises(BadInput, match=r"is configured: add `(kubernetes|prometheus):` to tocsin\.yaml"):

@@ -62,13 +62,21 @@ class AlertmanagerApi:
         if _time(body["endsAt"]) <= self.now:
             return web.json_response("end time can't be in the past", status=400)
         previous = self.silences.get(body.pop("id", ""))
-        if previous is not None and (previous["matchers"], previous["startsAt"]) == (body["matchers"], body["startsAt"]):
+        if previous is not None and (previous["matchers"], previous["startsAt"]) == (
+            body["matchers"],
+            body["startsAt"],
+        ):
             previous.update(body)
             return web.json_response({"silenceID": previous["id"]})
         if previous is not None:
             previous["endsAt"] = _text(self.now)
         name = str(uuid.uuid4())
-        self.silences[name] = {**body, "startsAt": _text(max(self.now, _time(body["startsAt"]))), "id": name, "updatedAt": _text(self.now)}
+        self.silences[name] = {
+            **body,
+            "startsAt": _text(max(self.now, _time(body["startsAt"]))),
+            "id": name,
+            "updatedAt": _text(self.now),
+        }
         if self.lose:
             self.lose = False
             assert request.transport is not None
@@ -76,7 +84,10 @@ class AlertmanagerApi:
         return web.json_response({"silenceID": name})
 
     def _silenced(self, labels: dict[str, str]) -> bool:
-        return any(self.state(one) == "active" and all(_holds(m, labels) for m in one["matchers"]) for one in self.silences.values())
+        return any(
+            self.state(one) == "active" and all(_holds(m, labels) for m in one["matchers"])
+            for one in self.silences.values()
+        )
 
 
 def _holds(one: dict[str, Any], labels: dict[str, str]) -> bool:

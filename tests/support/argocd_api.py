@@ -23,7 +23,11 @@ class ArgoCd:
         self.now = START
         self.git = git or revisions[-1]
         self.automated = automated
-        self.source: dict[str, Any] = {"repoURL": "https://git.example/shop", "path": "checkout", "targetRevision": "main"}
+        self.source: dict[str, Any] = {
+            "repoURL": "https://git.example/shop",
+            "path": "checkout",
+            "targetRevision": "main",
+        }
         self.history: list[dict[str, Any]] = []
         self.operation: dict[str, Any] | None = None
         self.state: dict[str, Any] | None = None
@@ -39,7 +43,9 @@ class ArgoCd:
         self.now += timedelta(hours=1)
         number = self.history[-1]["id"] + 1 if self.history else 0
         at = self.now.isoformat().replace("+00:00", "Z")
-        self.history.append({"id": number, "revision": revision, "source": source, "deployedAt": at, "deployStartedAt": at})
+        self.history.append(
+            {"id": number, "revision": revision, "source": source, "deployedAt": at, "deployStartedAt": at}
+        )
 
     def finish(self, phase: str = "Succeeded", message: str = "successfully synced") -> None:
         """The controller has done what was asked."""
@@ -62,7 +68,12 @@ class ArgoCd:
 
     def application(self) -> dict[str, Any]:
         synced = self.history and self.history[-1]["revision"] == self.git and not self.resources
-        out = [] if synced else self.resources or [{"kind": "Deployment", "namespace": "shop", "name": "checkout", "status": "OutOfSync"}]
+        out = (
+            []
+            if synced
+            else self.resources
+            or [{"kind": "Deployment", "namespace": "shop", "name": "checkout", "status": "OutOfSync"}]
+        )
         policy = {"syncPolicy": {"automated": self.automated}} if self.automated is not None else {}
         return {
             "metadata": {"name": "checkout", "namespace": "argocd"},

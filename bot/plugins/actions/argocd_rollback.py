@@ -3,8 +3,8 @@
 *Which deployment.* With `to`: that history id. Without it: the deployment under suspicion is the newest one from before `before` (a runbook gives the
 time at which the incident was opened; left out: the newest of all), and the wanted one is what was deployed last among those whose revision was first
 deployed earlier. Once what runs is older than the suspect, or the last operation was a rollback, there is nothing to do: running it again changes
-nothing, in this incident and in later ones. When the suspect is older than `within` at `before`, the action refuses; name `to` to go back all the same. A sync that failed half-way counts
-as the newest deployment, which cannot be gone back to.
+nothing, in this incident and in later ones. When the suspect is older than `within` at `before`, the action refuses; name `to` to go back all the
+same. A sync that failed half-way counts as the newest deployment, which cannot be gone back to.
 
 Automated sync must be off (`argocd app set APP --sync-policy none`): Argo CD refuses a rollback else, because it would bring the newer commit back.
 Git is not changed: the application stays OutOfSync until somebody reverts the commit there.
@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from bot.clients import argocd, earlier
+from bot.clients import argocd, argocd_state, earlier
 from bot.clients import given as giving
 from bot.clients.kit import Kit
 from bot.domain.plan import Diff, Plan, Target, Undo
@@ -78,11 +78,11 @@ class Plugin:
         return params.target("argocd.rollback")
 
     async def look(self, params: Params) -> dict[str, Any]:
-        return argocd.state_of(await argocd.ArgoCd(self._kit.http, params).application(), self._kit.redact)
+        return argocd_state.state_of(await argocd.ArgoCd(self._kit.http, params).application(), self._kit.redact)
 
     def plan(self, state: Mapping[str, Any], params: Params) -> Plan:
-        argocd.idle(state, params.shown)
-        history = argocd.history(state)
+        argocd_state.idle(state, params.shown)
+        history = argocd_state.history(state)
         wanted = None
         if params.to is not None or not state["operation"]["rolled_back"]:
             wanted = earlier.wanted(history, params, params.shown, "id")
@@ -116,7 +116,7 @@ class Plugin:
         return {"id": plan.want["request"]["id"]}
 
     def verify(self, state: Mapping[str, Any], params: Params) -> str | None:
-        return argocd.unfinished(state, params.shown)
+        return argocd_state.unfinished(state, params.shown)
 
     def undo(self, plan: Plan, result: Mapping[str, Any], params: Params) -> Undo | None:
         if plan.want.get("from") is None:
@@ -135,13 +135,13 @@ class Plugin:
         told = giving.read(Facts, given)
         newest = (params.before or datetime(2026, 1, 1, tzinfo=UTC)) - timedelta(minutes=10)
         history = [
-            argocd.line(
+            argocd_state.line(
                 number, line.revision, line.at or newest - timedelta(days=len(told.history) - number), line.images
             )
             for number, line in enumerate(told.history, 1)
         ]
         if told.failed:
-            half = argocd.line(len(history) + 1, told.failed, newest + timedelta(minutes=5))
+            half = argocd_state.line(len(history) + 1, told.failed, newest + timedelta(minutes=5))
             history.append(half.model_copy(update={"good": False}))
         phase = "Running" if told.running else "Failed" if told.failed else "Succeeded"
         said = "it failed" if told.failed else ""
@@ -152,7 +152,7 @@ class Plugin:
             "sync": {"status": "Synced", "revision": history[-1].revision if history else ""},
             "health": told.health,
             "trouble": "",
-            "out_of_sync": argocd.out_of_sync([]),
+            "out_of_sync": argocd_state.out_of_sync([]),
             "images": [],
             "history": [one.model_dump(mode="json") for one in history],
         }
@@ -160,16 +160,16 @@ class Plugin:
     def after(self, state: Mapping[str, Any], plan: Plan, params: Params) -> dict[str, Any]:
         if not plan:
             return dict(state)
-        wanted = next(one for one in argocd.history(state) if one.number == plan.want["request"]["id"])
-        return argocd.settled(state, wanted, rolled_back=True, sync={**state["sync"], "status": "OutOfSync"})
+        wanted = next(one for one in argocd_state.history(state) if one.number == plan.want["request"]["id"])
+        return argocd_state.settled(state, wanted, rolled_back=True, sync={**state["sync"], "status": "OutOfSync"})
 
 
-def _shown(line: argocd.Entry) -> str:
+def _shown(line: argocd_state.Entry) -> str:
     half = "" if line.good else ", failed"
-    return f"{argocd.short(line.revision)} (id {line.number}{half})"
+    return f"{argocd_state.short(line.revision)} (id {line.number}{half})"
 
 
-def _note(state: Mapping[str, Any], current: argocd.Entry, wanted: argocd.Entry) -> str:
+def _note(state: Mapping[str, Any], current: argocd_state.Entry, wanted: argocd_state.Entry) -> str:
     """The images as far as they are known: those of the sources, else those that run."""
     if wanted.images and wanted.images != current.images:
         return f"image {', '.join(current.images) or 'unknown'} -> {', '.join(wanted.images)}"

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.clients import argocd
+from bot.clients import argocd, argocd_state
 from bot.clients import given as giving
 from bot.clients.kit import Kit
 from bot.domain.naming import english_list
@@ -78,12 +78,12 @@ class Plugin:
 
     async def look(self, params: Params) -> dict[str, Any]:
         app = await argocd.ArgoCd(self._kit.http, params).application(refresh=params.refresh)
-        return argocd.state_of(app, self._kit.redact)
+        return argocd_state.state_of(app, self._kit.redact)
 
     def plan(self, state: Mapping[str, Any], params: Params) -> Plan:
-        argocd.idle(state, params.shown)
-        failed = state["operation"]["phase"] in argocd.FAILED
-        deployed, following = argocd.deployed(state), state["sync"]
+        argocd_state.idle(state, params.shown)
+        failed = state["operation"]["phase"] in argocd_state.FAILED
+        deployed, following = argocd_state.deployed(state), state["sync"]
         if params.revision:
             _allowed(state, params)
             done, wanted = deployed == params.revision, params.revision
@@ -114,7 +114,7 @@ class Plugin:
         return {"revision": plan.want["wanted"]}
 
     def verify(self, state: Mapping[str, Any], params: Params) -> str | None:
-        missing = argocd.unfinished(state, params.shown)
+        missing = argocd_state.unfinished(state, params.shown)
         if missing is None and not params.revision and state["sync"]["status"] != "Synced":
             return f"{params.shown} is {state['sync']['status']}: {_resources(state)}"
         return missing
@@ -131,7 +131,7 @@ class Plugin:
         told = giving.read(Facts, given)
         differs = told.deployed != told.git
         names = told.out_of_sync if told.out_of_sync is not None else (f"Deployment {params.app}",) * differs
-        resources = [argocd.resource(*name.partition(" ")[::2]) for name in names]
+        resources = [argocd_state.resource(*name.partition(" ")[::2]) for name in names]
         phase = "Running" if told.running else "Failed" if told.failed else "Succeeded"
         return {
             "automated": told.automated,
@@ -140,9 +140,9 @@ class Plugin:
             "sync": {"status": "OutOfSync" if differs or names else "Synced", "revision": told.git},
             "health": told.health,
             "trouble": "",
-            "out_of_sync": argocd.out_of_sync(resources),
+            "out_of_sync": argocd_state.out_of_sync(resources),
             "images": [],
-            "history": [argocd.line(1, told.deployed, datetime(2026, 1, 1, tzinfo=UTC)).model_dump(mode="json")],
+            "history": [argocd_state.line(1, told.deployed, datetime(2026, 1, 1, tzinfo=UTC)).model_dump(mode="json")],
         }
 
     def after(self, state: Mapping[str, Any], plan: Plan, params: Params) -> dict[str, Any]:
@@ -150,10 +150,10 @@ class Plugin:
             return dict(state)
         wanted = plan.want["wanted"]
         is_git = wanted == state["sync"]["revision"]
-        added = argocd.line(0, wanted, datetime(2026, 1, 1, tzinfo=UTC))
+        added = argocd_state.line(0, wanted, datetime(2026, 1, 1, tzinfo=UTC))
         sync = {**state["sync"], "status": "Synced" if is_git else "OutOfSync"}
-        left = argocd.out_of_sync([]) if is_git else state["out_of_sync"]
-        return argocd.settled(state, added, rolled_back=False, sync=sync, out_of_sync=left)
+        left = argocd_state.out_of_sync([]) if is_git else state["out_of_sync"]
+        return argocd_state.settled(state, added, rolled_back=False, sync=sync, out_of_sync=left)
 
 
 def _allowed(state: Mapping[str, Any], params: Params) -> None:
@@ -174,10 +174,10 @@ def _can_go_back(state: Mapping[str, Any]) -> bool:
 
 
 def _diffs(state: Mapping[str, Any], params: Params, wanted: str) -> tuple[Diff, ...]:
-    deployed, prunes = argocd.deployed(state), state["out_of_sync"]["prunes"]
+    deployed, prunes = argocd_state.deployed(state), state["out_of_sync"]["prunes"]
     diffs = []
     if deployed != wanted:
-        diffs.append(Diff(what="revision", before=argocd.short(deployed), after=argocd.short(wanted)))
+        diffs.append(Diff(what="revision", before=argocd_state.short(deployed), after=argocd_state.short(wanted)))
     if state["out_of_sync"]["names"]:
         note = f"deletes {english_list(prunes)}" if params.prune and prunes else ""
         diffs.append(Diff(what="out of sync", before=_resources(state), after="none", note=note))

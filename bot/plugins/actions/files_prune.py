@@ -8,13 +8,13 @@ an hour, else ten minutes, an hour from 6 h on, a day (UTC) from 6 d on). So a p
 `older_than` is ever removed. The `keep` newest that fit stay, however old they are.
 
 *Look*: the names that fit, the cut-off, and the disk's free share. *Plan*: how many files and how much, and the 30 oldest with size and time; the
-digest is over each name, size, time and inode. More than `most` are refused: narrow `pattern`, or raise `older_than` or `most`. *Do*: removes exactly
+digest is over each name, size, times and inode. More than `most` are refused: narrow `pattern`, or raise `older_than` or `most`. *Do*: removes exactly
 these, each only if it is still the same; what has changed since is left and named. *Verify*: none is left. *Undo*: none: keep what may be needed
 elsewhere. *Risk*: what is removed is gone; files that a process holds open free no space until it lets go. *Permissions*: `folder` in the policy
 file, and write permission on the folder for the user that Tocsin runs as.
 
-*Facts* (for tests of runbooks): `old` (how many files are to go, default 3), `size` (bytes of each, default 1,000,000), `free` (the disk's free share,
-default 0.05; with `free_below` at or under it, nothing is to go).
+*Facts* (for tests of runbooks): `old` (how many files are to go, default 3), `size` (bytes of each, default 1,000,000), `free` (the disk's
+free share, default 0.05; with `free_below` at or under it, nothing is to go).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Plugin:
         if len(old) > params.most:
             words = f"{len(old):,} files in {params.folder} are to go; at most {params.most:,} may in one run"
             raise BadInput(f"{words}: narrow `pattern`, or raise `older_than` or `most`")
-        files = [[file.path, file.size, file.changed_ns, file.inode] for file in old]
+        files = [[file.path, file.size, file.changed_ns, file.status_ns, file.inode] for file in old]
         return _state(files, found.free, list(found.identity), params)
 
     def plan(self, state: Mapping[str, Any], params: Params) -> Plan:
@@ -169,7 +169,9 @@ class Plugin:
     def facts(self, given: Mapping[str, Any], params: Params) -> dict[str, Any]:
         found = giving.read(Given, given)
         day = int(timedelta(days=1).total_seconds()) * 10**9
-        files = [[f"old-{number}", found.size, number * day, number] for number in range(1, found.old + 1)]
+        files = [
+            [f"old-{number}", found.size, number * day, number * day, number] for number in range(1, found.old + 1)
+        ]
         return _state(files, found.free, [1, 1], params)
 
     def after(self, state: Mapping[str, Any], plan: Plan, params: Params) -> dict[str, Any]:

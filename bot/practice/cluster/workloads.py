@@ -114,6 +114,8 @@ class WorkloadControllers:
         down = [i for i, p in found.items() if not (pods.is_active(p) and pods.is_ready(p))]
         missing = [i for i in range(size) if i not in found]
         for i in missing if parallel else missing[:1] if not down else []:
+            if self.store.get(PODS, sts["metadata"]["namespace"], f"{name}-{i}"):
+                continue  # the pod of a set of the same name that was deleted a moment ago: it has to go first
             labels = {POD_LABEL: digest, "statefulset.kubernetes.io/pod-name": f"{name}-{i}"}
             self._make(sts, f"{name}-{i}", labels, at)
         first = (sts["spec"]["updateStrategy"].get("rollingUpdate") or {}).get("partition", 0)

@@ -91,7 +91,9 @@ async def test_a_longer_one_extends_the_one_that_is_there(world: World) -> None:
     assert not await world.plan(duration="PT4H")
 
 
-@pytest.mark.parametrize("other", [{"why": "INC-70"}, {"matchers": ['service="checkout"']}, {"matchers": ['service!="checkout"', 'a="b"']}])
+@pytest.mark.parametrize(
+    "other", [{"why": "INC-70"}, {"matchers": ['service="checkout"']}, {"matchers": ['service!="checkout"', 'a="b"']}]
+)
 async def test_another_reason_or_other_matchers_are_another_silence(world: World, other: dict[str, Any]) -> None:
     await world.do()
     assert await world.plan(**other)
@@ -163,7 +165,13 @@ def test_an_approval_is_of_exactly_this_silence() -> None:
     action = Plugin(Kit(None, None, Http(str), str))
     one = {"server": "http://am:9093", "matchers": ['a="b"'], "why": "INC-7"}
     digests = set()
-    for change in ({}, {"why": "INC-8"}, {"matchers": ['a="c"']}, {"matchers": ['a!="b"', 'x="y"']}, {"duration": "PT90M"}):
+    for change in (
+        {},
+        {"why": "INC-8"},
+        {"matchers": ['a="c"']},
+        {"matchers": ['a!="b"', 'x="y"']},
+        {"duration": "PT90M"},
+    ):
         params = Params.model_validate({**one, **change})
         digests.add(action.plan(action.facts({}, params), params).digest)
     assert len(digests) == 5
@@ -188,7 +196,8 @@ def test_bad_parameters_are_refused(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "given"), [({}, {}), ({}, {"hides": ["Slow"]}), ({"duration": "PT2H"}, {"silenced_for": "PT1H"}), ({"state": "expired"}, {})]
+    ("options", "given"),
+    [({}, {}), ({}, {"hides": ["Slow"]}), ({"duration": "PT2H"}, {"silenced_for": "PT1H"}), ({"state": "expired"}, {})],
 )
 def test_given_facts_make_a_plan_that_is_empty_once_it_is_done(options: dict[str, Any], given: dict[str, Any]) -> None:
     action = Plugin(Kit(None, None, Http(str), str))

@@ -123,7 +123,7 @@ async def test_a_sync_of_an_application_that_stays_ill_does_not_verify() -> None
 async def test_a_named_revision_must_be_a_commit_and_is_deployed_once() -> None:
     argo = ArgoCd(A, B)
     async with serving(argo) as world:
-        with pytest.raises(BadInput, match="'v1.4.1' is not a commit: give all 40 hex digits"):
+        with pytest.raises(BadInput, match=r"'v1\.4\.1' is not a commit: give all 40 hex digits"):
             await planned(world.sync(revision="v1.4.1"))
         plan = await done(world.sync(revision=A))
         assert shown(plan)[0] == f"revision: {B[:7]} -> {A[:7]}"
@@ -221,7 +221,7 @@ async def test_a_rollback_goes_back_to_the_deployment_before_and_a_second_run_pl
 
 async def test_a_rollback_with_automated_sync_is_refused_in_clear_words() -> None:
     async with serving(ArgoCd(A, B, automated={})) as world:
-        with pytest.raises(BadInput, match="syncs by itself .* Turn automated sync off first"):
+        with pytest.raises(BadInput, match=r"syncs by itself .* Turn automated sync off first"):
             await planned(world.back())
 
 
@@ -306,7 +306,9 @@ async def test_the_token_comes_from_the_configuration_and_its_lack_is_explained(
     argo = ArgoCd(A, B)
     argo.token = TOKEN
     async with serving(argo) as world:
-        with pytest.raises(BadInput, match=r"Argo CD does not know the bot: .* answered 401.* into `http:` of tocsin.yaml, under 127"):
+        with pytest.raises(
+            BadInput, match=r"Argo CD does not know the bot: .* answered 401.* into `http:` of tocsin.yaml, under 127"
+        ):
             await planned(world.back())
     async with serving(argo, TOKEN) as world:
         assert await planned(world.back())
@@ -315,7 +317,7 @@ async def test_the_token_comes_from_the_configuration_and_its_lack_is_explained(
 async def test_an_unknown_application_is_said_with_the_servers_words() -> None:
     async with serving(ArgoCd(A)) as world:
         action, params = world.sync(app="other")
-        with pytest.raises(BadInput, match="Argo CD: .* answered 404"):
+        with pytest.raises(BadInput, match=r"Argo CD: .* answered 404"):
             await action.look(params)
 
 
@@ -361,7 +363,9 @@ NAMED = {"server": "https://argocd.example", "app": "checkout"}
         (argocd_rollback, {}, {"failed": C}),
     ],
 )
-def test_given_facts_make_a_plan_that_is_empty_once_it_is_done(plugin: Any, options: dict[str, Any], given: dict[str, Any]) -> None:
+def test_given_facts_make_a_plan_that_is_empty_once_it_is_done(
+    plugin: Any, options: dict[str, Any], given: dict[str, Any]
+) -> None:
     action, params = plugin.Plugin(OFFLINE), plugin.Params.model_validate({**NAMED, **options})
     state = action.facts(given, params)
     plan = action.plan(state, params)

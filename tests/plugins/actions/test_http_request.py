@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from bot.clients.http import Http
 from bot.clients.kit import Kit
+from bot.domain.plan import Undo
 from bot.domain.redaction import Redactor
 from bot.errors import BadInput, TryLater
 from bot.plugins.actions.http_request import Params, Plugin
@@ -136,3 +137,51 @@ def test_policy_judges_the_host(action: Plugin) -> None:
 def test_an_address_that_is_none_or_carries_a_password_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         Params(url=url)
+
+
+async def test_a_write_is_taken_back_by_the_request_that_its_author_gave(
+    action: Plugin, url: str, flags: Flags
+) -> None:
+    back = {"method": "PUT", "url": url, "body": '{"on": true}', "headers": {"Content-Type": "application/json"}}
+    params = Params.model_validate({"method": "PUT", "url": url, "body": '{"on": false}', "undo": back})
+    plan = action.plan(await action.look(params), params)
+    undo = action.undo(plan, {}, params)
+    assert undo == Undo(action="http.request", with_=back)
+    again = Params.model_validate(undo.with_)
+    await action.do(action.plan({"sent": False}, again), again, "tocsin-run-1-flag-undo")
+    assert (flags.seen[0].method, flags.bodies) == ("PUT", ['{"on": true}'])
+    assert action.undo(plan, {}, Params(method="POST", url=url)) is None
+
+
+def test_an_approval_covers_the_request_that_takes_it_back(action: Plugin) -> None:
+    digests = {
+        action.plan({"sent": False}, Params.model_validate({"method": "POST", "url": "https://x/y", **more})).digest
+        for more in ({}, {"undo": {"url": "https://x/z"}}, {"undo": {"url": "https://x/z", "body": "b"}})
+    }
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    "undo", [{"url": "ftp://x"}, {"url": "https://x", "method": "GET"}, {"body": "b"}, {"url": "https://x", "typo": 1}]
+)
+def test_a_bad_undo_is_refused(undo: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Params.model_validate({"method": "POST", "url": "https://x", "undo": undo})
+    with pytest.raises(ValidationError, match="a read changes nothing"):
+        Params.model_validate({"url": "https://x", "undo": {"url": "https://x"}})
+
+
+def test_given_facts_are_what_a_read_would_see(action: Plugin) -> None:
+    read = Params(url="https://x", contains="off", expect=(200, 404))
+    assert action.verify(action.facts({}, read), read) is None
+    assert "does not contain 'off'" in (action.verify(action.facts({"body": "on"}, read), read) or "")
+    assert "answered 503" in (action.verify(action.facts({"status": 503}, read), read) or "")
+    write = Params(method="POST", url="https://x")
+    state = action.facts({}, write)
+    plan = action.plan(state, write)
+    assert plan
+    assert action.verify(action.after(state, plan, write), write) is None
+    with pytest.raises(BadInput, match="there is none to give"):
+        action.facts({"status": 200}, write)
+    with pytest.raises(BadInput, match='did you mean "status"'):
+        action.facts({"statis": 200}, read)
