@@ -28,7 +28,7 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """`path` begins at the folder. The rest tells whether it is still the same; `status_ns` (ctime) nobody can set, and an inode is soon used again."""
+    """`path` begins at the folder. The rest tells whether it is still the same: an inode is used again soon; nobody can set `status_ns` (ctime)."""
 
     path: str
     size: int

@@ -267,10 +267,9 @@ def _own_user() -> str:
 def _not_entered(folder: Path) -> str:
     """Why `nobody` could not enter the private folders below; empty when it could."""
     for parent in (folder, *folder.absolute().parents):
-        with contextlib.suppress(FileNotFoundError):
-            if not parent.stat().st_mode & 0o001:
-                return (
-                    f"scripts are refused here: {parent} cannot be entered by the user that scripts have; "
-                    f"chmod o+x it, or set `scripts.folder` in tocsin.yaml to a folder elsewhere"
-                )
+        if parent.is_dir() and not parent.stat().st_mode & 0o001:
+            return (
+                f"scripts are refused here: {parent} cannot be entered by the user that scripts have; "
+                f"chmod o+x it, or set `scripts.folder` in tocsin.yaml to a folder elsewhere"
+            )
     return ""

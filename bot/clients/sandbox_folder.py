@@ -21,7 +21,9 @@ class TooMuch(Exception):
 
 def make(base: str, script: str, stdin: str, owner: int | None) -> str:
     """A new folder in `base` with the script, its input, and an empty folder for it to work in, which `owner` has. Raises OSError."""
-    os.makedirs(base, mode=0o711, exist_ok=True)
+    if not os.path.isdir(base):
+        os.makedirs(base, exist_ok=True)
+        os.chmod(base, 0o711)  # noqa: S103
     run = tempfile.mkdtemp(prefix="run-", dir=base)
     work = os.path.join(run, WORK)
     os.mkdir(work, 0o700)

@@ -1,18 +1,20 @@
-"""policy.yaml (roles, what runbooks may do, what is blacked out) and services.yaml (the catalogue), checked. Used by load."""
+"""policy.yaml (roles, what runbooks may do and when, what is blacked out) and services.yaml (the catalogue), checked. Used by load."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from pydantic import Field
 
-from bot.config.marks import Document
+from bot.config.marks import Document, Path, path_text
 from bot.config.problems import Problem, nearest, quoted, unknown
 from bot.config.server import Part, WebAddress
-from bot.domain.policy import Allowance
+from bot.domain.policy import Allowance, Limits, Policy
 
+NAME = "policy.yaml"  # as refusals name it, in Slack too: not where it is on this machine
 _WILDCARDS = frozenset("*?[")
 
 
@@ -29,28 +31,78 @@ class PolicyFile(Part):
 
     roles: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description="role: people of oncall.yaml")
     allow: tuple[Allowance, ...] = Field(default=(), description="what runbooks may do; what no rule allows is refused")
+    runbooks: Limits = Field(default=Limits(), description="what holds for all runbooks: who starts them, and when they rest")
+    keepers: str = Field(
+        default="", max_length=200, description="who may change this file: a role, or words; refusals name them"
+    )
     redact: Redact = Redact()
 
 
+def built(file: PolicyFile, document: Document, names: Mapping[str, str]) -> Policy:
+    """The domain's policy. `places` gives the line of every rule and limit that the file has; `names`: what people are called, by key."""
+    keepers = " ".join(file.keepers.split())
+    if keepers in file.roles:
+        members = ", ".join(names.get(key, key) for key in file.roles[keepers])
+        keepers = f"the role {keepers} ({members})" if members else f"the role {keepers}"
+    return Policy(
+        allow=file.allow,
+        runbooks=file.runbooks,
+        where=NAME,
+        places={
+            path_text(path): f"{NAME}:{mark.key_line}" if mark.line else f"{NAME} (override)"
+            for path, mark in document.marks.items()
+            if path and path[0] in ("allow", "runbooks") and len(path) <= 3
+        },
+        keepers=keepers,
+    )
+
+
 def checked(
-    file: PolicyFile, document: Document, people: Collection[str], actions: Collection[str]
+    file: PolicyFile,
+    document: Document,
+    people: Collection[str],
+    actions: Collection[str],
+    roles: Collection[str],
 ) -> Iterator[Problem]:
-    """Roles with unknown people, rules about unknown actions, expressions that cannot be compiled."""
+    """Unknown people, actions and roles; folders that cannot be; expressions that cannot be compiled."""
     for role, members in file.roles.items():
         for number, person in enumerate(members):
             if person not in people:
                 yield document.problem(("roles", role, number), unknown("person", "people", person, people))
     for number, rule in enumerate(file.allow):
-        for index, pattern in enumerate(rule.actions):
-            if not _WILDCARDS & set(pattern) and pattern not in actions:
-                words = unknown("action", "actions", pattern, actions)
-                yield document.problem(("allow", number, "actions", index), words)
-        if rule.max_replicas is not None and rule.max_replicas < 0:
-            yield document.problem(("allow", number, "max_replicas"), "wanted 0 or more")
+        yield from _wrong_rule(rule, document, ("allow", number), actions)
+    for key, named in (("start", file.runbooks.start or ()), ("break_glass", file.runbooks.break_glass)):
+        for number, role in enumerate(named):
+            if role not in roles:
+                yield document.problem(("runbooks", key, number), unknown("role", "roles", role, roles))
     for name, pattern in file.redact.extra.items():
         wrong = _bad_expression(pattern)
         if wrong:
             yield document.problem(("redact", "extra", name), wrong)
+
+
+def _wrong_rule(rule: Allowance, document: Document, path: Path, actions: Collection[str]) -> Iterator[Problem]:
+    for index, pattern in enumerate(rule.actions):
+        if not _WILDCARDS & set(pattern) and pattern not in actions:
+            yield document.problem((*path, "actions", index), unknown("action", "actions", pattern, actions))
+    for index, folder in enumerate(rule.folders):
+        wrong = _wrong_folder(folder)
+        if wrong:
+            yield document.problem((*path, "folders", index), f"{wrong}: {quoted(folder)}")
+    if rule.max_replicas is not None and rule.max_replicas < 0:
+        yield document.problem((*path, "max_replicas"), "wanted 0 or more")
+
+
+def _wrong_folder(folder: str) -> str:
+    if not folder.startswith("/"):
+        return "wanted an absolute folder, like /var/log/app; found"
+    if {".", ".."} & set(folder.split("/")):
+        return "wanted a folder without . and .. in its path; found"
+    if not folder.strip("/"):
+        return "wanted single folders, not the whole file system; found"
+    if _WILDCARDS & set(folder):
+        return "a folder is named, with all that is in it, and cannot be a pattern; found"
+    return ""
 
 
 def _bad_expression(pattern: str) -> str:
@@ -61,18 +113,42 @@ def _bad_expression(pattern: str) -> str:
     return "also matches the empty text, so it would black out everything" if matches_nothing else ""
 
 
-def doubtful(file: PolicyFile, document: Document, actions: Collection[str]) -> Iterator[Problem]:
-    """Roles of nobody, rules that allow nothing."""
+def doubtful(
+    file: PolicyFile, document: Document, actions: Collection[str], now: datetime | None
+) -> Iterator[Problem]:
+    """Roles of nobody, rules that allow nothing or more than one thinks, freezes that are over. `now`: None when no clock is at hand."""
     for role, members in file.roles.items():
         if not members:
             yield document.problem(("roles", role), "has no members: nobody can approve for it", key=True)
     for number, rule in enumerate(file.allow):
-        for index, pattern in enumerate(rule.actions):
-            if _WILDCARDS & set(pattern) and not any(fnmatchcase(action, pattern) for action in actions):
-                words = f"no action fits {quoted(pattern)}{nearest(pattern, actions)}"
-                yield document.problem(("allow", number, "actions", index), words)
-        if not rule.actions:
-            yield document.problem(("allow", number), "names no actions, so it allows nothing", key=True)
+        yield from _doubtful_rule(rule, document, ("allow", number), actions)
+    for number, role in enumerate(file.runbooks.break_glass):
+        if role in file.roles and not file.roles[role]:
+            words = f"the role {quoted(role)} has no members: nobody of it can break the glass"
+            yield document.problem(("runbooks", "break_glass", number), words)
+    if file.runbooks.start is not None and not any(file.roles.get(role) for role in file.runbooks.start):
+        yield document.problem(("runbooks", "start"), "nobody may start a run by hand", key=True)
+    for number, freeze in enumerate(file.runbooks.freeze):
+        at: Path = ("runbooks", "freeze", number)
+        if freeze.until is not None and now is not None and freeze.until <= now:
+            yield document.problem((*at, "until"), f"{quoted(freeze.name)} is over and can go")
+        elif freeze.endless:
+            words = f"{quoted(freeze.name)} never ends: nothing is changed until somebody takes it out"
+            yield document.problem(at, words)
+
+
+def _doubtful_rule(rule: Allowance, document: Document, path: Path, actions: Collection[str]) -> Iterator[Problem]:
+    for index, pattern in enumerate(rule.actions):
+        if not _WILDCARDS & set(pattern):
+            continue
+        if not any(fnmatchcase(action, pattern) for action in actions):
+            words = f"no action fits {quoted(pattern)}{nearest(pattern, actions)}"
+            yield document.problem((*path, "actions", index), words)
+        elif rule.unattended:
+            words = f"{quoted(pattern)} with unattended: true lets every action that fits it, also later ones, go without an approval"
+            yield document.problem((*path, "actions", index), words)
+    if not rule.actions:
+        yield document.problem(path, "names no actions, so it allows nothing", key=True)
 
 
 class Targets(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from bot.clients.http import READS
@@ -43,7 +44,7 @@ def doubtful(
     """What only lint says."""
     about = registry.about
     yield from _whole(runbook, document, about, library)
-    read = {pair for one in library.values() for path in uses(one) for pair in zip(path, path[1:], strict=False)}
+    read = {pair for one in library.values() for path in uses(one) for pair in pairwise(path)}
     for step, path in placed(runbook):
         yield from _unused_keys(step, document, path)
         yield from _approval(step.approve, document, (*path, "approve"))
@@ -178,17 +179,17 @@ def _secrets(runbook: Runbook, document: Document) -> Iterator[Problem]:
     redact = Redactor()
     for name, parameter in runbook.params.items():
         if parameter.default and redact.labels({name: str(parameter.default)})[name] != str(parameter.default):
-            yield document.problem(("params", name, "default"), _SECRET)
+            yield document.problem(("params", name, "default"), _IN_CLEAR)
     for step, path in placed(runbook):
         for place, value in (("with", step.with_), ("undo", {"with": step.undo.with_} if step.undo else {})):
             for here, text in texts(value, (*path, place)):
                 name = str(here[-1])
                 bare = not templated(text) and not text.startswith(REFERENCES)
                 if redact(text) != text or (bare and redact.labels({name: text})[name] != text):
-                    yield document.problem(here, _SECRET)
+                    yield document.problem(here, _IN_CLEAR)
 
 
-_SECRET = (
+_IN_CLEAR = (
     "looks like a secret: a runbook is no place for one; tokens for requests stand under http: in tocsin.yaml, by host and by "
     "reference (what was found is not shown)"
 )

@@ -1,4 +1,4 @@
-"""What templates and expressions of a runbook may name at each place, and what is wrong with those that name something else. Used by runbook_steps."""
+"""What templates and expressions of a runbook may name at each place, and what is wrong with other names. Used by runbook_steps."""
 
 from __future__ import annotations
 

@@ -52,9 +52,9 @@ def answer_objection(
 ) -> str | None:
     """Why this answer to a step's question does not count; None when it does."""
     step = run.find(step_id)
-    if run.ended or step is None or step.state is not StepState.ASKING or step.question is None:
-        is_now = step.state.value if step else run.state.value
-        return f"{run.ref} does not ask this any more (it is {is_now}). {UNDONE}"
+    if run.ended or run.stopping or step is None or step.state is not StepState.ASKING or step.question is None:
+        is_now = f"{step_id} is {step.state}, the run is {run.state}" if step else f"it is {run.state}"
+        return f"{run.ref} does not ask this any more ({is_now}). {UNDONE}"
     question = step.question
     if question.role and not directory.has_role(actor, question.role):
         members = ", ".join(directory.roles.get(question.role, ())) or "nobody"

@@ -112,11 +112,12 @@ class Sight:
 
     def rendered(self, run: Run, step: StepRun, incident: Incident) -> BaseModel:
         """The parameters of a step as its action's model."""
-        given: Any = dict(step.spec.with_)
+        model, given = self.doing(step).Params, dict(step.spec.with_)
         if not step.literal:
+            as_written = {name: given[name] for name in getattr(model, "literal", ()) if name in given}
             given = self._templates.value(given, {**self.facts(run, incident, step.scope), "item": step.item})
+            given |= as_written  # a script's text is never a template
         try:
-            model = self.doing(step).Params
             return model.model_validate(_with_durations(model, given))
         except ValidationError as error:
             first = error.errors()[0]

@@ -134,14 +134,14 @@ def bounded(blocks: Sequence[Block], limit: int = mrkdwn.BLOCKS, characters: int
     kept: list[Block] = []
     used = 0
     for block in blocks:
-        used += characters([block])
+        used += characters_in([block])
         if (len(kept) == limit - 1 and len(blocks) > limit) or used > characters:
             return [*kept, context(f"{len(blocks) - len(kept)} more parts do not fit into one message.")]
         kept.append(block)
     return kept
 
 
-def characters(blocks: Sequence[Block]) -> int:
+def characters_in(blocks: Sequence[Block]) -> int:
     """How much text there is in them, as Slack counts it against a message's limit."""
     return _characters(list(blocks))
 

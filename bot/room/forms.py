@@ -1,9 +1,10 @@
-"""The fields of a runbook's parameters: an input of the right kind for each, filled with the incident's label or the default. Pure; used by views.py."""
+"""The fields for a runbook's parameters: for each the right kind of input, filled from a label or the default. Pure; used by views.py."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 
 from bot.domain.parameters import LONGEST, fitted
 from bot.domain.runbook import Parameter, Runbook
@@ -41,18 +42,17 @@ def _initial(runbook: str, name: str, spec: Parameter, labels: Mapping[str, str]
         if value is None or value == "":
             continue
         try:
-            fitted(runbook, name, spec, value)
+            typed = fitted(runbook, name, spec, value)
         except BadInput:
             unfit = unfit or str(value)
             continue
-        return str(value).lower() if isinstance(value, bool) else str(value), unfit
+        return _written(typed) if spec.type in ("boolean", "integer", "number") else str(value), unfit
     return "", unfit
 
 
 def _element(action_id: str, spec: Parameter, initial: str) -> Block:
     if spec.type == "boolean":
-        yes = initial.lower() in ("true", "yes", "on", "1")
-        return select(action_id, "Yes or no", [option(*one) for one in YES_NO], ("true" if yes else "false") if initial else "")
+        return select(action_id, "Yes or no", [option(*one) for one in YES_NO], initial)
     if spec.choices and _selectable(spec.choices):
         return select(action_id, "Pick one", [option(one, one) for one in spec.choices], initial)
     if spec.type in ("integer", "number"):
@@ -79,9 +79,9 @@ def _number(action_id: str, spec: Parameter, initial: str) -> Block:
     return element
 
 
-def _written(number: float) -> str:
-    """As Slack takes numbers: no exponent, no needless zeros."""
-    return f"{number:f}".rstrip("0").rstrip(".") if isinstance(number, float) else str(number)
+def _written(value: float) -> str:
+    """A number as Slack takes it, without an exponent; truth as the option's value."""
+    return str(value).lower() if isinstance(value, bool) else format(Decimal(str(value)), "f")
 
 
 def _where_from(spec: Parameter, labels: Mapping[str, str], unfit: str) -> str:

@@ -18,6 +18,9 @@ from bot.domain.run import Run
 from bot.room import blocks as kit
 from bot.room import mrkdwn
 from bot.room.blocks import Block, Message
+from bot.room.questions import asked
+from bot.room.runs import mark as run_mark
+from bot.room.runs import summary
 
 SHOWN_ALERTS = 5
 SHOWN_RUNS = 5
@@ -113,11 +116,8 @@ def _alert_line(state: AlertState, *, linked: bool = True) -> str:
 
 
 def _run_line(run: Run) -> str:
-    if run.ended:
-        return f"{run.ref} {mrkdwn.line(run.runbook.title, 100)}: {run.state}"
-    where = f"step {run.step + 1} of {len(run.steps)}"
-    waiting = ", *waits for an approval*" if run.state == "waiting" else ""
-    return f"{run.ref} {mrkdwn.line(run.runbook.title, 100)}: {where}{waiting}"
+    where = summary(run)
+    return f"{run_mark(run)} {run.ref} {mrkdwn.line(run.runbook.title, 100)}: {f'*{where}*' if asked(run) else where}"
 
 
 def _buttons(incident: Incident) -> list[Block]:
@@ -169,6 +169,28 @@ def page(incident: Incident, target: str, level: int) -> Message:
     shown.append(kit.context(f"{why} {next_page}".strip()))
     text = f"{mark} {mrkdwn.line(severity)}: {mrkdwn.line(title)} ({incident.ref}). Please acknowledge. {next_page}"
     return Message(text.strip(), kit.bounded(shown))
+
+
+def summons(incident: Incident, target: str, why: str, who: str) -> Message:
+    """To somebody who is asked for by name, beside the escalation policy. `who` asks: `RUN-3`. A private incident is not told to a channel."""
+    person = target.startswith("person:")
+    told = person or not incident.private
+    title = incident.title if told else "a private incident"
+    mark = kit.severity_mark(incident.severity)
+    asks = f"{who} asks for {'you' if person else 'somebody here'}"
+    because = why if told else "look into its channel, if you can see it"
+    shown = [
+        kit.header(f"{mark} {asks}: {title}"),
+        kit.section(f"{mrkdwn.bold(asks)}: {mrkdwn.escape(because, 2000)}"),
+        kit.section(f"{mrkdwn.bold(incident.severity)}, {incident.ref}, since {mrkdwn.date(incident.opened_at)}"),
+    ]
+    if told:
+        shown.append(kit.fields(_page_facts(incident)))
+    if incident.is_open:
+        shown.append(kit.actions(kit.button("Acknowledge", kit.PAGE_ACK, str(incident.id), style="primary")))
+    shown.append(kit.context("This is beside the escalation policy: nobody else is paged because of it."))
+    text = f"{mark} {asks}: {mrkdwn.line(because)} ({incident.ref}: {mrkdwn.line(title)})"
+    return Message(text, kit.bounded(shown))
 
 
 def _page_facts(incident: Incident) -> list[tuple[str, str]]:

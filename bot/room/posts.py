@@ -22,6 +22,8 @@ LOOKED_AT = 200  # messages a page of history
 LOOK_PAGES = 3
 # A message that cannot be brought up to date is posted anew: deleted, somebody else's (the token changed), or in another channel.
 GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+# A thread whose first message was deleted: what belongs in it goes into the channel.
+NO_THREAD = frozenset({"invalid_thread_ts", "thread_not_found", "message_not_found"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,21 @@ class Posts:
                 return str(message["ts"])
         return ""
 
-    async def attach(self, channel: str, files: Sequence[File], comment: str, *, look: bool, priority: int) -> None:
-        """Upload files into one message of the channel; with `look`, those that are there already are left out."""
-        with still_unknown(look):
-            await self._attach(channel, files, comment, look=look, priority=priority)
+    async def attach(
+        self, channel: str, files: Sequence[File], comment: str, *, look: bool, priority: int, thread: str = ""
+    ) -> None:
+        """Upload files into one message of the channel, or of the thread under a message there.
 
-    async def _attach(self, channel: str, files: Sequence[File], comment: str, *, look: bool, priority: int) -> None:
+        With `look`, those that are there already are left out.
+        """
+        with still_unknown(look):
+            await self._attach(channel, files, comment, thread, look=look, priority=priority)
+
+    async def _attach(
+        self, channel: str, files: Sequence[File], comment: str, thread: str, *, look: bool, priority: int
+    ) -> None:
         if look:
-            there = await self._file_names(channel, priority)
+            there = await self._file_names(channel, thread, priority)
             files = [file for file in files if file.name not in there]
         if not files:
             return
@@ -135,9 +144,15 @@ class Posts:
             )
             await self._gateway.upload(place["upload_url"], file.content)
             listed.append({"id": place["file_id"], "title": file.title})
-        await self._gateway.call(
-            "files.completeUploadExternal", priority=priority, files=listed, channel_id=channel, initial_comment=comment
-        )
+        shared: dict[str, Any] = {"files": listed, "channel_id": channel, "initial_comment": comment}
+        try:
+            await self._gateway.call(
+                "files.completeUploadExternal", priority=priority, thread_ts=thread or None, **shared
+            )
+        except SlackError as error:
+            if not thread or error.error not in NO_THREAD:
+                raise
+            await self._gateway.call("files.completeUploadExternal", priority=priority, **shared)
 
     async def _post(self, channel: str, message: Message, key: Key, priority: int) -> str:
         answer = await self._gateway.call(
@@ -162,16 +177,20 @@ class Posts:
             blocks=list(message.blocks),
         )
 
-    async def _history(self, channel: str, priority: int) -> list[dict[str, Any]]:
-        """The newest messages, newest first. A history that may not be read is no reason to lose a message: then it may come twice."""
+    async def _history(self, channel: str, priority: int, thread: str = "") -> list[dict[str, Any]]:
+        """The newest messages, newest first (of a thread: the oldest first).
+
+        A history that may not be read is no reason to lose a message: then it may come twice.
+        """
         found: list[dict[str, Any]] = []
         cursor = ""
         for _ in range(LOOK_PAGES):
             try:
                 answer = await self._gateway.call(
-                    "conversations.history",
+                    "conversations.replies" if thread else "conversations.history",
                     channel=channel,
                     priority=priority,
+                    ts=thread or None,
                     limit=LOOKED_AT,
                     cursor=cursor or None,
                     include_all_metadata=True,
@@ -184,6 +203,9 @@ class Posts:
                 break
         return found
 
-    async def _file_names(self, channel: str, priority: int) -> set[str]:
+    async def _file_names(self, channel: str, thread: str, priority: int) -> set[str]:
+        """Those in the thread, and in the channel itself, where a file goes whose thread is gone."""
         messages = await self._history(channel, priority)
+        if thread:
+            messages += await self._history(channel, priority, thread)
         return {str(file.get("name")) for message in messages for file in message.get("files") or ()}

@@ -85,9 +85,7 @@ def _why(run: Run, step: StepRun, directory: Directory) -> str:
     wanted, have = run.approval(step), step.approvals
     people = f"{wanted.people} different people" if wanted.people > 1 else "one person"
     rule = f"{people} of the role {mrkdwn.code(wanted.role, 60)}{_members(wanted.role, directory)}"
-    other = (
-        f", not {mrkdwn.line(run.requested_by.name, 60)}, who asked for it" if wanted.not_requester else ""
-    )
+    other = f", not {mrkdwn.line(run.requested_by.name, 60)}, who asked for it" if wanted.not_requester else ""
     names = mrkdwn.line(english_list(approver.actor.name for approver in have), 200)
     missing = wanted.people - len(have)
     got = f" *{names} approved, {missing} more needed.*" if have else ""

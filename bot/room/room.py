@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -11,8 +12,9 @@ from bot.domain.alert import AlertState
 from bot.domain.context import Context
 from bot.domain.effects import Priority
 from bot.domain.incident import Incident
+from bot.domain.naming import slug
 from bot.domain.people import Directory
-from bot.domain.run import Run
+from bot.domain.run import Run, StepRun
 from bot.errors import GaveUp
 from bot.room import messages, mrkdwn
 from bot.room.blocks import Message
@@ -30,6 +32,7 @@ CANNOT_INVITE = {
     "channel_not_found": "the channel is gone",
     "is_archived": "the channel is archived",
 }
+ASKER = re.compile(r"tocsin-run-(\d+)-")  # in the key of what a run asks for (Run.key)
 ALREADY_THERE = frozenset({"already_in_channel", "cant_invite_self"})
 WORDS = {
     "is_archived": "is archived",
@@ -118,16 +121,19 @@ class SlackRoom:
         )
 
     async def page(self, incident: Incident, target: str, level: int, key: str, again: bool) -> str:
-        message, mark = messages.page(incident, target, level), Key(key, owner_of(incident))
+        return await self._deliver(target, messages.page(incident, target, level), Key(key, owner_of(incident)), again)
+
+    async def _deliver(self, target: str, message: Message, key: Key, again: bool) -> str:
+        """To a channel by name, or to a person by direct message; once. Who cannot be reached is a reason in words."""
         kind, _, name = target.partition(":")
         if kind == "channel":
-            return await self._once(await self._channels.by_name(name), message, mark, again, Priority.PAGE)
+            return await self._once(await self._channels.by_name(name), message, key, again, Priority.PAGE)
         user = self._slack_id(name)
         if not user:
             raise GaveUp(f"{self._name(name)} cannot be paged: no Slack user id in oncall.yaml")
         try:
             channel = await self._channels.direct(user)
-            return await self._posts.once(channel, message, mark, again=again, priority=Priority.PAGE)
+            return await self._posts.once(channel, message, key, again=again, priority=Priority.PAGE)
         except SlackError as error:
             self._channels.forget(user)
             raise GaveUp(f"{self._name(name)} cannot be paged: {WORDS.get(error.error, error)}") from error
@@ -152,8 +158,50 @@ class SlackRoom:
 
     async def show_run(self, incident: Incident, run: Run, again: bool) -> str:
         channel = await self._channel_of(incident)
-        message = run_message(run)
+        message = run_message(run, self.directory)
         return await self._put(channel, message, f"run:{run.id}", incident, again, Priority.APPROVAL, run.message_ts)
+
+    async def share_output(self, incident: Incident, run: Run, step: StepRun, text: str, key: str, again: bool) -> None:
+        if not text:
+            return
+        channel = await self._channel_of(incident)
+        name = Key(key, owner_of(incident)).file_name(f"{run.ref}-{slug(step.id) or 'step'}", "txt")
+        file = File(name, mrkdwn.plain(f"{run.ref} {step.title}", 200), text.encode(errors="replace"))
+        comment = f"What {mrkdwn.bold(step.title, 200)} of {run.ref} has put out."
+        await self._in(
+            channel,
+            lambda: self._posts.attach(
+                channel, [file], comment, look=again, priority=Priority.CONTEXT, thread=run.message_ts
+            ),
+        )
+
+    async def post(self, incident: Incident, channel: str, text: str, key: str, again: bool) -> str:
+        if not channel:
+            return await self.say(incident, text, key, again)
+        name = channel.removeprefix("#")
+        if incident.private and name not in (incident.channel_name, incident.channel_id):
+            raise GaveUp(
+                f"{incident.ref} is private, so nothing about it is posted in #{name}: "
+                f"leave `channel` out of the step, and it goes to the incident's own channel"
+            )
+        found = await self._named(name, Priority.APPROVAL)
+        return await self._once(found, messages.said(text), Key(key, owner_of(incident)), again, Priority.APPROVAL)
+
+    async def summon(self, incident: Incident, target: str, why: str, key: str, again: bool) -> str:
+        asker = ASKER.search(key)
+        who = f"RUN-{asker[1]}" if asker else "Somebody"
+        message = messages.summons(incident, target, why, who)
+        return await self._deliver(target, message, Key(key, owner_of(incident)), again)
+
+    async def _named(self, name: str, priority: int) -> str:
+        """The id of a channel that a runbook names; when it cannot be written to, what to do about it."""
+        try:
+            return await self._channels.by_name(name, priority)
+        except SlackError as error:
+            said = (
+                f"{WORDS.get(error.error, error)}: invite the bot with `/invite @Tocsin` there, or name another channel"
+            )
+            raise GaveUp(f"nothing can be posted in #{name}, which {said}") from error
 
     async def share_postmortem(self, incident: Incident, text: str, key: str, again: bool) -> None:
         channel = await self._channel_of(incident)

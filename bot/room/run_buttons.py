@@ -45,7 +45,9 @@ def about(value: str) -> About:
 def about_run(value: str) -> int:
     """The number of the run that a button is about."""
     if not NUMBER.fullmatch(value):
-        raise BadInput("This button does not say which run it is about. Use the run's newest message. Nothing was done.")
+        raise BadInput(
+            "This button does not say which run it is about. Use the run's newest message. Nothing was done."
+        )
     return int(value)
 
 
@@ -112,7 +114,9 @@ def controls(run: Run) -> list[Block]:
 def _after(run: Run) -> list[Block]:
     """Undo for what can be taken back. An undo that came to nothing offers itself again: the first run's message does not hear of it."""
     if run.undoes is not None and run.state is not RunState.SUCCEEDED:
-        return [kit.actions(_undo(f"Undo RUN-{run.undoes} again", str(run.undoes), f"what RUN-{run.undoes} has changed"))]
+        return [
+            kit.actions(_undo(f"Undo RUN-{run.undoes} again", str(run.undoes), f"what RUN-{run.undoes} has changed"))
+        ]
     takeable = revocable(run)
     if not takeable or run.undone_by is not None:
         return []

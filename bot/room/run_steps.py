@@ -39,7 +39,9 @@ class Line:
 def steps(run: Run) -> str:
     """Finished mrkdwn: all steps, or those around the current one with how many are before and after."""
     lines = list(_lines(run))
-    current = next(number for number, line in enumerate(lines) if line.step is not None and line.step.id == run.current.id)
+    current = next(
+        number for number, line in enumerate(lines) if line.step is not None and line.step.id == run.current.id
+    )
     first = max(0, min(current - SHOWN_LINES // 2, len(lines) - SHOWN_LINES))
     last = min(len(lines), first + SHOWN_LINES)
     while sum(len(line.text) + 1 for line in lines[first:last]) > LONGEST:

@@ -49,7 +49,7 @@ def run_message(run: Run, directory: Directory | None = None) -> Message:
         *_broken_glass(run),
     ]
     below = [*questions(run, directory or Directory()), *_ended(run), *controls(run), kit.context(_footer(run))]
-    left = CHARACTERS - kit.characters([*above, *below])
+    left = CHARACTERS - kit.characters_in([*above, *below])
     text = f"{mark(run)} {run.ref} {mrkdwn.line(run.runbook.title)}: {summary(run)}"
     return Message(text, kit.bounded([*above, *_outputs(run, left), *below]))
 
@@ -117,7 +117,9 @@ def _now(run: Run) -> str:
         verb = "waits for an approval" if waiting[0].state is StepState.WAITING else "needs somebody"
         return f"*{where} {verb}:* {mrkdwn.bold(waiting[0].title, 200)}"
     if run.current.waits_for:
-        return f"*{where} is approved and waits for {mrkdwn.line(run.current.waits_for, 200)}.* Then it goes on by itself."
+        return (
+            f"*{where} is approved and waits for {mrkdwn.line(run.current.waits_for, 200)}.* Then it goes on by itself."
+        )
     if run.state is RunState.PLANNING:
         return "Looking at what would have to change. Nothing has been changed."
     return f"It is under way: step {run.number} of {len(run.steps)}."
@@ -160,7 +162,7 @@ def _outputs(run: Run, left: int) -> list[Block]:
     with_output = [(step, text) for step in run.steps if isinstance(text := step.result.get("output"), str) and text]
     for step, text in reversed(with_output[-SHOWN_OUTPUTS:]):
         blocks = _output(step, text)
-        left -= kit.characters(blocks)
+        left -= kit.characters_in(blocks)
         if left < 0:
             break
         shown.insert(0, blocks)
@@ -189,7 +191,11 @@ def _ended(run: Run) -> list[Block]:
     if run.state is not RunState.SUCCEEDED:
         shown.append(kit.section(_left_behind(run)))
     if run.undone_by is not None:
-        shown.append(kit.section(f"RUN-{run.undone_by} takes back what this run has changed: its own message says how far it is."))
+        shown.append(
+            kit.section(
+                f"RUN-{run.undone_by} takes back what this run has changed: its own message says how far it is."
+            )
+        )
     return shown
 
 
@@ -206,7 +212,11 @@ def _left_behind(run: Run) -> str:
 
 
 def _footer(run: Run) -> str:
-    verb = "offered by Tocsin" if run.requested_by.id == TOCSIN.id else f"asked for by {mrkdwn.line(run.requested_by.name, 60)}"
+    verb = (
+        "offered by Tocsin"
+        if run.requested_by.id == TOCSIN.id
+        else f"asked for by {mrkdwn.line(run.requested_by.name, 60)}"
+    )
     if run.requested_by.id == TOCSIN.id and (run.runbook.start == "auto" or run.undoes is not None):
         verb = "begun by Tocsin"
     ended = f", ended {mrkdwn.date(run.ended_at)}" if run.ended_at else ""

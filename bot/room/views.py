@@ -15,9 +15,8 @@ from bot.domain.runbook import Runbook
 from bot.room import blocks as kit
 from bot.room import forms, mrkdwn
 from bot.room.blocks import Block
-from bot.room.forms import MOST_OPTIONS, PARAM, input_block, option, select, text
+from bot.room.forms import MOST_OPTIONS, input_block, option, select, text
 
-__all__ = ["PARAM"]
 TITLE, SEVERITY, SERVICE, NOTE, RUNBOOK = "title", "severity", "service", "note", "runbook"
 REASON, WORDS = "reason", "words"
 NOTE_LIMIT = 3000
@@ -29,7 +28,9 @@ def open_incident(severities: Sequence[str], about: Mapping[str, Any], title: st
     """Title (required), severity and service."""
     options = [option(f"{kit.severity_mark(name)} {name}", name) for name in severities[:MOST_OPTIONS]]
     shown = [
-        input_block(TITLE, "What is broken?", text(TITLE, title, most=TITLE_LIMIT, hint="Checkout answers with errors")),
+        input_block(
+            TITLE, "What is broken?", text(TITLE, title, most=TITLE_LIMIT, hint="Checkout answers with errors")
+        ),
         input_block(SERVICE, "Which service?", text(SERVICE, "", most=100, hint="checkout"), optional=True),
     ]
     if options:

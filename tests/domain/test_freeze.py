@@ -110,7 +110,7 @@ def test_when_a_freeze_ends(given: dict[str, Any], now: str, ends: str | None) -
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"zone": "Europe/Berln"}, 'no time zone is called \'Europe/Berln\'; did you mean "Europe/Berlin"?'),
+        ({"zone": "Europe/Berln"}, "no time zone is called 'Europe/Berln'; did you mean \"Europe/Berlin\"?"),
         ({"zone": "../etc/passwd"}, "no time zone is called"),
         ({"zone": "/etc/localtime"}, "no time zone is called"),
         ({"zone": ""}, "no time zone is called"),

@@ -156,9 +156,7 @@ def test_if_any_rule_allows_it_it_is_allowed(order: tuple[int, int]) -> None:
         ({"max_share": 0.34}, {}, ""),
     ],
 )  # fmt: skip
-def test_what_a_plan_leaves_and_touches_is_bounded(
-    limits: dict[str, Any], shown: dict[str, Any], refused: str
-) -> None:
+def test_what_a_plan_leaves_and_touches_is_bounded(limits: dict[str, Any], shown: dict[str, Any], refused: str) -> None:
     policy = Policy(allow=(Allowance(actions=("k8s.*",), namespaces=("shop",), **limits),))
     said = policy.refusal(k8s(), plan(**shown))
     assert (said is None) == (not refused), said
@@ -262,7 +260,9 @@ def test_so_many_runs_an_hour_may_change_something(most: int | None, touches: li
 
 def test_a_rate_says_how_many_there_were() -> None:
     said = held({"runs_per_hour": 1}, touch(1)) or ""
-    assert said.startswith("policy.yaml:20 (runbooks.runs_per_hour): 1 run has changed something in the last hour, 1 may; ")
+    assert said.startswith(
+        "policy.yaml:20 (runbooks.runs_per_hour): 1 run has changed something in the last hour, 1 may; "
+    )
     assert "2 runs have changed" in (held({"runs_per_hour": 1}, touch(1), touch(2, run_id=2)) or "")
 
 
@@ -312,7 +312,9 @@ def person(key: str) -> Actor:
     ],
 )
 def test_who_may_start_a_run(start: tuple[str, ...] | None, who: str, may: bool) -> None:
-    policy = Policy(runbooks=Limits(start=start), places={"runbooks": "policy.yaml:20", "runbooks.start": "policy.yaml:21"})
+    policy = Policy(
+        runbooks=Limits(start=start), places={"runbooks": "policy.yaml:20", "runbooks.start": "policy.yaml:21"}
+    )
     said = policy.start_refusal(person(who), DIRECTORY)
     assert (said is None) == may, said
     assert said is None or said.startswith("policy.yaml:21 (runbooks.start): ")

@@ -8,10 +8,10 @@ an hour, else ten minutes, an hour from 6 h on, a day (UTC) from 6 d on). So a p
 `older_than` is ever removed. The `keep` newest that fit stay, however old they are.
 
 *Look*: the names that fit, the cut-off, and the disk's free share. *Plan*: how many files and how much, and the 30 oldest with size and time; the
-digest is over each name, size, times and inode. More than `most` are refused: narrow `pattern`, or raise `older_than` or `most`. *Do*: removes exactly
-these, each only if it is still the same; what has changed since is left and named. *Verify*: none is left. *Undo*: none: keep what may be needed
-elsewhere. *Risk*: what is removed is gone; files that a process holds open free no space until it lets go. *Permissions*: `folder` in the policy
-file, and write permission on the folder for the user that Tocsin runs as.
+digest is over name, size, times and inode of each. More than `most` are refused: narrow `pattern`, or raise `older_than` or `most`. *Do*: removes
+exactly these, each only if it is still the same; what has changed since is left and named. *Verify*: none is left. *Undo*: none, so keep a copy of
+what may be needed. *Risk*: what is removed is gone; files that a process holds open free no space until it lets go. *Permissions*: `folder` in the
+policy file, and write permission on the folder for the user that Tocsin runs as.
 
 *Facts* (for tests of runbooks): `old` (how many files are to go, default 3), `size` (bytes of each, default 1,000,000), `free` (the disk's
 free share, default 0.05; with `free_below` at or under it, nothing is to go).
