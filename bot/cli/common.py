@@ -24,7 +24,7 @@ DEFAULT_FOLDER = Path("config")
 
 def loaded(folder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """The configuration, or ConfigErrors with every problem."""
-    return load(folder, app.registry(), os.environ, overrides=overrides or {})
+    return load(folder, app.registry(), os.environ, overrides=overrides or {}, now=app.now())
 
 
 def at_home(settings: Config) -> Config:

@@ -65,14 +65,14 @@ def _largest(sizes: list[Size]) -> Size:
 
 @dataclass(slots=True)
 class Bounding:
-    """One expression over its facts. `check` raises BadInput when a part could be too large, or the whole too much work."""
+    """One expression over its facts. `check` gives the size of its value, or raises BadInput when a part could be too large, or the whole too much work."""
 
     facts: Mapping[str, Any]
     work: int = 0
     sizes: dict[int, Size] = field(default_factory=dict)
 
-    def check(self, node: Node) -> None:
-        self._size(node, {}, 1)
+    def check(self, node: Node) -> Size:
+        return self._size(node, {}, 1)
 
     def _size(self, node: Node, scope: Mapping[str, Size], times: int) -> Size:
         """The size of what a node gives; `times`: how often it is evaluated."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,16 @@ def load(
     *,
     overrides: Mapping[str, Any] | None = None,
     resolve_secrets: bool = True,
+    now: datetime | None = None,
 ) -> Config:
     """The configuration in `folder`. Raises ConfigErrors with all the problems there are.
 
     `environ` is the process's own when not given. `overrides` replaces values by path (`server.listen`, `oncall.policies.shop.levels[0].timeout`).
-    With `resolve_secrets=False` references are only checked for how they are written: for lint and for editors.
+    With `resolve_secrets=False` references are only checked for how they are written: for lint and for editors. With `now`, what is over is warned of.
     """
     place = Path(folder)
     secrets = Secrets(os.environ if environ is None else environ, place, resolve_secrets)
-    return _Loading(place, registry, secrets).config(overrides or {})
+    return _Loading(place, registry, secrets, now).config(overrides or {})
 
 
 def reload(
@@ -86,6 +88,7 @@ class _Loading:
     folder: Path
     registry: Registry
     secrets: Secrets
+    now: datetime | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
@@ -104,7 +107,8 @@ class _Loading:
         self.problems += problems
         services = self._services(catalogue)
         self._compare(tocsin, main, oncall_file, people, policy_file, rules)
-        action_policy = ActionPolicy(allow=policy_file.allow, where=rules.file)
+        everybody = oncall.directory(oncall_file, policy_file.roles)
+        action_policy = policy.built(policy_file, rules, {key: one.name for key, one in everybody.people.items()})
         runbooks = self._runbooks(tocsin, main, policy_file, rules, action_policy)
         if self.problems or tocsin.slack is None or tocsin.route is None:
             raise ConfigErrors(self._sorted(self.problems), self._sorted(self.warnings))
@@ -121,7 +125,7 @@ class _Loading:
             auto_resolve=tocsin.auto_resolve,
             route=routes.built(tocsin.route),
             policies=oncall.policies(oncall_file),
-            directory=oncall.directory(oncall_file, policy_file.roles),
+            directory=everybody,
             policy=action_policy,
             services=services,
             gatherers=gatherers,
@@ -244,8 +248,8 @@ class _Loading:
         members = {member for role in policy_file.roles.values() for member in role}
         used = routes.policies_of(tocsin.route) if tocsin.route else set()
         known_people = oncall.names(people, "people") if people.usable else members
-        self.problems += policy.checked(policy_file, rules, known_people, actions)
-        self.warnings += policy.doubtful(policy_file, rules, actions)
+        self.problems += policy.checked(policy_file, rules, known_people, actions, oncall.names(rules, "roles"))
+        self.warnings += policy.doubtful(policy_file, rules, actions, self.now)
         if people.usable:
             self.problems += oncall.checked(people_file, people)
         if tocsin.route:

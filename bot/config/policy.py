@@ -31,7 +31,9 @@ class PolicyFile(Part):
 
     roles: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description="role: people of oncall.yaml")
     allow: tuple[Allowance, ...] = Field(default=(), description="what runbooks may do; what no rule allows is refused")
-    runbooks: Limits = Field(default=Limits(), description="what holds for all runbooks: who starts them, and when they rest")
+    runbooks: Limits = Field(
+        default=Limits(), description="what holds for all runbooks: who starts them, and when they rest"
+    )
     keepers: str = Field(
         default="", max_length=200, description="who may change this file: a role, or words; refusals name them"
     )
@@ -113,9 +115,7 @@ def _bad_expression(pattern: str) -> str:
     return "also matches the empty text, so it would black out everything" if matches_nothing else ""
 
 
-def doubtful(
-    file: PolicyFile, document: Document, actions: Collection[str], now: datetime | None
-) -> Iterator[Problem]:
+def doubtful(file: PolicyFile, document: Document, actions: Collection[str], now: datetime | None) -> Iterator[Problem]:
     """Roles of nobody, rules that allow nothing or more than one thinks, freezes that are over. `now`: None when no clock is at hand."""
     for role, members in file.roles.items():
         if not members:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from bot.clients.kit import Kit
 from bot.domain.ports import Action, Gatherer
 from bot.errors import BadInput
 from bot.plugins import discover
+from tests.domain.alerts import incident
 
 KIT = Kit(None, None, Http(str), str)
 ACTIONS = discover("actions")
@@ -44,7 +46,15 @@ USES: dict[str, dict[str, Any]] = {
     "k8s.uncordon": {"node": "practice-1"},
     "prometheus.query": {"query": "up", "expect": "> 0"},
     "sql.query": {"database": "orders", "query": "select 1"},
+    "script": {"run": "rm -f stale.lock", "check": "test ! -e stale.lock"},
+    "ask": {"question": "Which one?", "choices": ["a", "b"]},
+    "manual": {"do": "Call the provider."},
+    "page": {"who": "person:ada", "why": "Your database."},
+    "slack.post": {"text": "Rolling back."},
+    "wait": {"for": "PT5M"},
 }
+ACTING = [name for name, module in ACTIONS.items() if module.Plugin.way == "acts"]
+CHANGING = [name for name in ACTING if ACTIONS[name].Plugin.writes]
 
 
 def test_a_plugin_is_named_by_its_file_and_an_action_by_its_system_and_verb() -> None:
@@ -60,7 +70,12 @@ def test_a_kind_that_does_not_exist_is_refused() -> None:
 @pytest.mark.parametrize("module", [*ACTIONS.values(), *GATHERERS.values()], ids=lambda module: module.__name__)
 def test_a_plugin_documents_itself_its_permissions_and_its_parameters(module: ModuleType) -> None:
     assert module.__doc__
-    assert "*Permissions*" in module.__doc__
+    parts = (
+        ("Look", "Plan", "Do", "Verify", "Undo", "Risk", "Permissions")
+        if hasattr(module.Plugin, "way")
+        else ("Permissions",)
+    )
+    assert [part for part in parts if f"*{part}*" not in module.__doc__ and f"{part}*" not in module.__doc__] == []
     params: type[BaseModel] = module.Params
     assert params.model_config["frozen"]
     assert params.model_config["extra"] == "forbid"
@@ -68,12 +83,59 @@ def test_a_plugin_documents_itself_its_permissions_and_its_parameters(module: Mo
         assert field.description or name in ("method",), f"{name} has no description"
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", sorted(set(ACTIONS) - set(ACTING)))
+def test_a_step_for_people_or_time_has_the_shape_of_its_port(name: str) -> None:
+    doing = ACTIONS[name].Plugin(KIT)
+    params = doing.Params.model_validate(USES[name])
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    if doing.way == "asks":
+        assert doing.question(params).words
+    elif doing.way == "waits":
+        assert doing.until(params, now) > now
+    else:
+        assert doing.way == "tells"
+        assert doing.target(params).action == name
+        (effect,) = doing.effects(params, incident(), "tocsin-run-1-tell", now)
+        assert "tocsin-run-1-tell" in effect.key
+        assert doing.shown(params)
+    with pytest.raises(ValidationError):
+        doing.Params.model_validate({**USES[name], "typo": 1})
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_second_run_of_every_action_plans_nothing(name: str) -> None:
+    """Over the facts that tests of runbooks use; over the real world it is in each action's own tests."""
+    action: Action = ACTIONS[name].Plugin(KIT)
+    params = action.Params.model_validate(USES[name])
+    before = action.facts({}, params)
+    plan = action.plan(before, params)
+    assert plan, "with nothing said there is something to do"
+    assert plan.digest == action.plan(action.facts({}, params), params).digest, "planning is pure"
+    after = action.after(before, plan, params)
+    assert action.verify(after, params) is None
+    if action.observable:
+        assert not action.plan(after, params)
+    undo = action.undo(plan, {}, params)
+    if undo is not None:
+        back: Action = ACTIONS[undo.action].Plugin(KIT)
+        assert back.Params.model_validate(dict(undo.with_))
+        assert back.way == "acts"
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_the_facts_of_a_test_that_an_action_does_not_know_are_refused_with_the_nearest_name(name: str) -> None:
+    action: Action = ACTIONS[name].Plugin(KIT)
+    with pytest.raises(BadInput, match="nonsense"):
+        action.facts({"nonsense": 1}, action.Params.model_validate(USES[name]))
+
+
+@pytest.mark.parametrize("name", ACTING)
 def test_an_action_has_the_shape_of_the_port(name: str) -> None:
     action: Action = ACTIONS[name].Plugin(KIT)
     params = action.Params.model_validate(USES[name])
     assert action.target(params).action == name
     assert isinstance(action.writes, bool)
+    assert action.risk in (("low", "high") if action.writes else ("none",))
     assert isinstance(action.observable, bool)
     assert isinstance(action.repeatable(params), bool)
     assert inspect.iscoroutinefunction(action.look)

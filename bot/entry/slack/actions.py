@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.clients.slack import SlackError, SlackGateway
 from bot.domain.effects import Priority
 from bot.domain.people import Actor
-from bot.entry.slack.commands import Reply, told
+from bot.entry.slack.asked import Reply, told
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Person, Replies
 from bot.errors import BadInput, TryLater

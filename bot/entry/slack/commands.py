@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from bot.domain.incident import Incident
-from bot.domain.naming import nearest
-from bot.domain.people import Actor
 from bot.domain.timeline import Entry
+from bot.entry.slack import run_commands
+from bot.entry.slack.asked import Ask, Command, Reply, about, hidden, like, sections, told
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
 from bot.room import messages, mrkdwn, views
-from bot.room.blocks import Block, bounded, context, section, severity_mark
+from bot.room.blocks import bounded, context, severity_mark
 
-REF = re.compile(r"(?:inc-?|#)(\d{1,9})", re.IGNORECASE)
 SHOWN_ENTRIES = 8
 SHOWN_INCIDENTS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One command as somebody typed it. Without a trigger no modal can be opened."""
-
-    text: str
-    actor: Actor
-    channel_id: str = ""
-    can_open_modal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What to tell the person who asked: finished mrkdwn, or a modal to open."""
-
-    text: str = ""
-    blocks: Sequence[Block] = field(default=())
-    view: Block | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    usage: str
-    help: str
-    run: Callable[[Ask], Awaitable[Reply]]
 
 
 class Commands:
@@ -63,7 +32,7 @@ class Commands:
             "note": Command("note [INC-7] TEXT", "write into the timeline (alone: a form)", self._note),
             "severity": Command("severity [INC-7] LEVEL", "say how bad it is", self._severity),
             "escalate": Command("escalate [INC-7]", "page the next level now", self._escalate),
-            "runbook": Command("runbook [INC-7] [NAME key=value …]", "plan a runbook (alone: pick one)", self._runbook),
+            **run_commands.commands(flows),
             "postmortem": Command(
                 "postmortem [INC-7]", "write the draft from the timeline as it stands", self._postmortem
             ),
@@ -78,7 +47,7 @@ class Commands:
         if command is None:
             known = [*self.table, *ALIASES]
             raise BadInput(
-                f"There is no `/incident {word[:40]}`{_like(name, known)} `/incident help` lists what there is."
+                f"There is no `/incident {word[:40]}`{like(name, known)} `/incident help` lists what there is."
             )
         return await command.run(replace(ask, text=rest.strip()))
 
@@ -101,93 +70,57 @@ class Commands:
             return Reply("Nothing is open." if not everything else "There has been no incident yet.")
         lines = [listed(incident, ask.channel_id) for incident in found[:SHOWN_INCIDENTS]]
         more = [f"and {len(found) - SHOWN_INCIDENTS} more"] if len(found) > SHOWN_INCIDENTS else []
-        pieces = _sections([*lines, *more])
+        pieces = sections([*lines, *more])
         return Reply(lines[0] if len(lines) == 1 else f"{len(found)} incidents", pieces)
 
     async def _show(self, ask: Ask) -> Reply:
-        number, _ = await self._about(ask, "show")
+        number, _ = await about(ask, self._flows, "show")
         shown = await self._flows.incidents.show(number)
         if hidden(shown.incident, ask.channel_id):
             raise BadInput(f"{shown.incident.ref} is private. Whoever is in its channel can ask there.")
         card = messages.card(shown.incident, shown.alerts, shown.runs, self._flows.directory(), buttons=False)
         latest = [_entry(entry) for entry in shown.timeline[-SHOWN_ENTRIES:]]
-        timeline = _sections(["*Timeline*, newest last", *latest]) if latest else []
+        timeline = sections(["*Timeline*, newest last", *latest]) if latest else []
         where = [context(f"Its channel: <#{shown.incident.channel_id}>")] if shown.incident.channel_id else []
         return Reply(card.text, bounded([*card.blocks, *timeline, *where]))
 
     async def _ack(self, ask: Ask) -> Reply:
-        number, _ = await self._about(ask, "ack")
+        number, _ = await about(ask, self._flows, "ack")
         return told(await self._flows.incidents.acknowledge(number, ask.actor))
 
     async def _resolve(self, ask: Ask) -> Reply:
-        number, why = await self._about(ask, "resolve")
+        number, why = await about(ask, self._flows, "resolve")
         return told(await self._flows.incidents.resolve(number, ask.actor, why))
 
     async def _mitigate(self, ask: Ask) -> Reply:
-        number, why = await self._about(ask, "mitigate")
+        number, why = await about(ask, self._flows, "mitigate")
         return told(await self._flows.incidents.mitigate(number, ask.actor, why))
 
     async def _note(self, ask: Ask) -> Reply:
-        number, text = await self._about(ask, "note")
+        number, text = await about(ask, self._flows, "note")
         if not text and ask.can_open_modal:
             return Reply(view=views.note(f"INC-{number}", {"incident": number, "channel": ask.channel_id}))
         return told(await self._flows.incidents.note(number, text, ask.actor))
 
     async def _severity(self, ask: Ask) -> Reply:
-        number, level = await self._about(ask, "severity")
+        number, level = await about(ask, self._flows, "severity")
         known = self._flows.incidents.severities
         if level.lower() not in known:
-            wrong = f"{level[:40]!r} is not a severity{_like(level.lower(), known)}" if level else "Which severity?"
+            wrong = f"{level[:40]!r} is not a severity{like(level.lower(), known)}" if level else "Which severity?"
             raise BadInput(f"{wrong} There are: {', '.join(known)}. For example `/incident severity {known[0]}`.")
         return told(await self._flows.incidents.set_severity(number, level.lower(), ask.actor))
 
     async def _escalate(self, ask: Ask) -> Reply:
-        number, _ = await self._about(ask, "escalate")
+        number, _ = await about(ask, self._flows, "escalate")
         return told(await self._flows.incidents.escalate(number, ask.actor))
 
-    async def _runbook(self, ask: Ask) -> Reply:
-        number, rest = await self._about(ask, "runbook")
-        if not rest:
-            return await self._pick(ask, number)
-        name, *given = _words(rest)
-        known = [runbook.name for runbook in self._flows.runbooks.all]
-        if name not in known:
-            there = ", ".join(known) or "none"
-            raise BadInput(f"There is no runbook {name[:60]!r}{_like(name, known)} There are: {there}.")
-        run = await self._flows.runbooks.start(number, name, _parameters(given), ask.actor)
-        return told(
-            f"{run.ref} is looking and planning. Its plan comes into the channel; nothing is done before it is approved."
-        )
-
-    async def _pick(self, ask: Ask, number: int) -> Reply:
-        available = await self._flows.runbooks.available(number)
-        if ask.can_open_modal:
-            about = {"incident": number, "channel": ask.channel_id}
-            return Reply(view=views.runbooks(f"INC-{number}", available, about))
-        lines = [f"{mrkdwn.code(runbook.name)} {mrkdwn.line(runbook.title)}" for runbook in available[:SHOWN_INCIDENTS]]
-        return Reply("\n".join(lines) or "There are no runbooks.")
-
     async def _postmortem(self, ask: Ask) -> Reply:
-        number, _ = await self._about(ask, "postmortem")
+        number, _ = await about(ask, self._flows, "postmortem")
         path, text = await self._flows.review.draft(number)
         words = len(text.split())
         return Reply(
             f"The draft is written: {mrkdwn.code(path)} ({words} words). It is shared in the channel when INC-{number} resolves."
         )
-
-    async def _about(self, ask: Ask, command: str) -> tuple[int, str]:
-        """The incident that a command is about, and the words after it."""
-        word, _, rest = ask.text.partition(" ")
-        named = REF.fullmatch(word)
-        if named:
-            return int(named[1]), rest.strip()
-        incident = await self._flows.incidents.of_channel(ask.channel_id) if ask.channel_id else None
-        if incident is None:
-            raise BadInput(
-                f"Which incident? Say `/incident {command} INC-7`, or run it in the incident's channel. `/incident list` shows what is open."
-            )
-        return incident.id, ask.text
-
 
 ALIASES = {
     "": "help",
@@ -199,16 +132,11 @@ ALIASES = {
     "close": "resolve",
     "sev": "severity",
     "page": "escalate",
-    "run": "runbook",
     "runbooks": "runbook",
+    "history": "runs",
     "post-mortem": "postmortem",
     "?": "help",
 }
-
-
-def told(words: str) -> Reply:
-    """Words from the flow, which may hold names and titles."""
-    return Reply(mrkdwn.escape(words))
 
 
 def opened(incident: Incident) -> Reply:
@@ -217,11 +145,6 @@ def opened(incident: Incident) -> Reply:
     return Reply(
         f"{severity_mark(incident.severity)} {incident.ref} is open: {title}. You are invited to {where} in a moment."
     )
-
-
-def hidden(incident: Incident, channel_id: str) -> bool:
-    """A private incident is shown in its own channel only."""
-    return incident.private and (not channel_id or incident.channel_id != channel_id)
 
 
 def listed(incident: Incident, channel_id: str = "") -> str:
@@ -237,37 +160,3 @@ def listed(incident: Incident, channel_id: str = "") -> str:
 
 def _entry(entry: Entry) -> str:
     return f"{mrkdwn.date(entry.at)} {mrkdwn.line(entry.text, 300)}"
-
-
-def _sections(lines: Sequence[str]) -> list[Block]:
-    """Finished lines in as few sections as hold them whole."""
-    texts = [""]
-    for line in lines:
-        if len(texts[-1]) + len(line) + 1 > mrkdwn.SECTION:
-            texts.append("")
-        texts[-1] = f"{texts[-1]}\n{line}".strip("\n")
-    return [section(text) for text in texts]
-
-
-def _like(wrong: str, valid: Sequence[str]) -> str:
-    """The end of a sentence about a wrong name."""
-    return nearest(wrong, valid) or "."
-
-
-def _words(text: str) -> list[str]:
-    """Split as a shell would; typographic quotes, which Slack makes of straight ones, count as quotes."""
-    straight = text.translate(str.maketrans("“”„‘’", '"""\'\''))
-    try:
-        return shlex.split(straight)
-    except ValueError as error:
-        raise BadInput(f'A quotation mark has no partner ({error}). Write `key="two words"`.') from error
-
-
-def _parameters(given: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, str] = {}
-    for word in given:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise BadInput(f"{word[:60]!r} is not `key=value`. For example `/incident runbook restart name=checkout`.")
-        found[name] = value
-    return found

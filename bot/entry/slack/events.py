@@ -12,7 +12,8 @@ from bot.clients.slack import SlackError, SlackGateway
 from bot.domain.effects import Priority
 from bot.domain.people import Actor
 from bot.entry.slack.actions import actor_of, person_of
-from bot.entry.slack.commands import Ask, Commands, Reply
+from bot.entry.slack.asked import Ask, Reply
+from bot.entry.slack.commands import Commands
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Person, Replies, said
 from bot.errors import TryLater

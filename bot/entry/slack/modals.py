@@ -9,7 +9,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.people import Actor
 from bot.entry.slack.actions import actor_of, person_of
-from bot.entry.slack.commands import Reply, opened, told
+from bot.entry.slack.asked import Reply, told
+from bot.entry.slack.commands import opened
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Replies
 from bot.room import blocks as kit

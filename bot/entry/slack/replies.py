@@ -11,7 +11,7 @@ import structlog
 
 from bot.clients.slack import SlackError, SlackGateway
 from bot.domain.effects import Priority
-from bot.entry.slack.commands import Reply
+from bot.entry.slack.asked import Reply
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.room import mrkdwn

@@ -145,6 +145,8 @@ class Plugin:
                 done = await asyncio.to_thread(folders.remove, params.folder, files, (device, inode))
         except TimeoutError as error:
             raise TryLater(f"{params.folder} does not answer", uncertain=True) from error
+        except OSError as error:
+            raise TryLater(f"{params.folder}: {error.strerror or error}", uncertain=True) from error
         if done.refused:
             words = f"{done.count:,} files are removed; {len(done.refused):,} cannot be: "
             raise BadInput(self._kit.redact(words + "; ".join(done.refused[:3])))

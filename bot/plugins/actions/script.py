@@ -37,7 +37,7 @@ LONGEST_VALUE = 16_000
 LONGEST_QUOTE = 800
 SHOWN_VALUE = 200
 MOST_VARIABLES = 50
-MARKS = ("{{", "{%", "{#")
+MARKS = ("{{", "{%")
 # What decides how a program is loaded, found or run; the sandbox sets some of them itself.
 RESERVED = re.compile(
     r"(LD|GLIBC|GCONV|MALLOC|BASH|TOCSIN|LC)_[A-Z0-9_]*|PYTHON[A-Z0-9_]*|PERL5[A-Z0-9_]*|PERLLIB|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)|"
