@@ -1,4 +1,4 @@
-"""`tocsin runbook`: lint the files, and plan one against the world as it is, changing nothing."""
+"""`tocsin runbook`: lint the files, and plan one against the world as it is, changing nothing. What runs do is in runs.py."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ from typing import Annotated
 import typer
 
 from bot import app
+from bot.cli import runbook_test, runs
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, run, set_up_logs
 from bot.cli.postmortem import incident_number
+from bot.cli.showing import Shown
+from bot.clients.expressions import CelExpressions
+from bot.clients.render import JinjaTemplates
 from bot.config.linting import lint as lint_runbooks
-from bot.domain import run as runs
+from bot.domain.expand import begun
 from bot.domain.incident import Incident
-from bot.domain.naming import nearest
+from bot.domain.parameters import parameters
 from bot.domain.people import Actor
-from bot.domain.plan import Plan
-from bot.errors import BadInput
-from bot.flow.runbooks import parameters
+from bot.flow.preview import Foreseen, Preview
+from bot.flow.seeing import Sight
 
 commands = typer.Typer(help="Runbooks.", no_args_is_help=True)
+commands.command("run")(runs.run)
+commands.command("history")(runs.history)
+commands.command("show")(runs.show)
+commands.command("test")(runbook_test.rehearse)
+commands.command("reference")(runbook_test.reference)
 
 
 @commands.command("lint")
@@ -36,43 +44,32 @@ def lint(
 @commands.command("plan")
 def plan(
     name: Annotated[str, typer.Argument(help="the runbook's name")],
-    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE, as often as needed")] = None,
+    param: runs.Params = None,
     incident: Annotated[str, typer.Option(help="take labels from this incident, like INC-1")] = "",
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
-    """Look at the world and show what the runbook would change. Changes nothing. Exit code 1 when a step cannot be planned."""
+    """Look at the world and show what the runbook would change. Changes nothing. Exit code 1 when a step cannot be planned or is refused."""
     settings = at_home(loaded(config))
     set_up_logs("error", "console")
-    runbook = settings.runbooks.get(name)
-    if runbook is None:
-        raise BadInput(
-            f"there is no runbook called {name!r}{nearest(name, settings.runbooks)}; there are: {', '.join(sorted(settings.runbooks))}"
-        )
-    given = dict(_pair(one) for one in param or [])
+    runbook, given = runs.known_runbook(settings, name), runs.pairs(param)
 
-    async def work() -> list[tuple[str, Plan | str]]:
+    async def work() -> tuple[list[Foreseen], Shown]:
         async with app.built(settings) as tocsin:
             about = Incident(id=0, title="a plan by hand", group_key="", opened_at=app.now(), channel_name="")
             labels: dict[str, str] = {}
             if incident:
-                shown = await tocsin.incidents.show(incident_number(incident))
-                about = shown.incident
-                labels = {**(shown.alerts[0].alert.labels if shown.alerts else {}), **about.labels}
-            me = Actor(id="cli", name="the command line")
-            going = runs.begun(0, about, runbook, parameters(runbook, given, labels), me, app.now())
-            return await tocsin.advance.preview(going, about)
+                about = (await tocsin.incidents.show(incident_number(incident))).incident
+                labels = await tocsin.runbooks.labels(about)
+            me, rules = Actor(id="cli", name="the command line"), tocsin.current()
+            going = begun(0, about, runbook, parameters(runbook, given, labels), me, app.now(), settings.runbooks)
+            preview = Preview(Sight(tocsin.actions, JinjaTemplates(), CelExpressions()), app.now, tocsin.current)
+            touches = await tocsin.store.read(lambda tx: tx.touches(app.now() - rules.actions.memory))
+            return await preview(going, about, touches), Shown(tocsin.kit.redact)
 
-    steps = run(work())
-    for step, planned in steps:
-        typer.echo(f"{step}:")
-        for line in planned.lines() if isinstance(planned, Plan) else [f"cannot be planned: {planned}"]:
-            typer.echo(f"  {line}")
-    if any(isinstance(planned, str) for _, planned in steps):
+    steps, shown = run(work())
+    for step in steps:
+        for line in shown.foreseen(step):
+            typer.echo(line)
+    typer.echo("Nothing was changed.")
+    if any(step.refused for step in steps):
         raise typer.Exit(1)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput(f"--param {text!r}: write it as NAME=VALUE")
-    return name, value

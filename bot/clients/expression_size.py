@@ -44,7 +44,7 @@ SMALL = Size(ITEM)
 def size_of(fact: Any) -> Size:
     """The size of a fact, as JSON values. `each` is the largest in every respect, so it may be larger than any one item."""
     if isinstance(fact, str):
-        return Size(ITEM + len(fact), len(fact))
+        return Size(ITEM + len(fact))
     if isinstance(fact, Mapping):
         sizes = [size_of(part) for item in fact.items() for part in item]
         return Size(ITEM + sum(size.total for size in sizes), len(fact), _largest(sizes))
@@ -65,7 +65,7 @@ def _largest(sizes: list[Size]) -> Size:
 
 @dataclass(slots=True)
 class Bounding:
-    """One expression over its facts. `check` gives the size of its value, or raises BadInput when a part could be too large, or the whole too much work."""
+    """One expression over its facts. `check` gives the size of its value at most; BadInput when a part could be too large, or all of it too slow."""
 
     facts: Mapping[str, Any]
     work: int = 0

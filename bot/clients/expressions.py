@@ -43,11 +43,11 @@ class CelExpressions:
 
     def check(self, expression: str, names: Collection[str]) -> None:
         """BadInput when it is no expression, or has a name that is neither a function nor one of `names` (its members are not known yet)."""
-        _compiled(expression, _usable(names))
+        compiled(expression, usable(names))
 
     def value(self, expression: str, facts: Mapping[str, Any]) -> Any:
         """The value as JSON; times in ISO 8601, durations like `1h30m`. BadInput says what is wrong, or which key is not there."""
-        program = _compiled(expression, _usable(facts))
+        program = compiled(expression, usable(facts))
         used = _Plain(LARGEST_FACTS, "the facts").mapping({name: facts[name] for name in program.uses})
         Bounding(used).check(program.tree)
         try:
@@ -70,14 +70,14 @@ class CelExpressions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
+class Program:
     expression: cel.Expression
     tree: Node
     uses: tuple[str, ...]
 
 
 @lru_cache(maxsize=1000)
-def _compiled(expression: str, names: tuple[str, ...]) -> _Program:
+def compiled(expression: str, names: tuple[str, ...]) -> Program:
     """The library itself bounds how deep an expression is nested (32) before its parser could run out of stack."""
     if not expression.strip():
         raise BadInput("the expression is empty")
@@ -86,15 +86,15 @@ def _compiled(expression: str, names: tuple[str, ...]) -> _Program:
     if "\0" in expression or not _encodes(expression):
         raise BadInput("the expression has a character in it that is not text")
     try:
-        compiled = _environment(names).compile(expression)
-        found = tree(compiled.serialize())
+        expr = _environment(names).compile(expression)
+        found = tree(expr.serialize())
     except RuntimeError as error:
         raise BadInput(words.mistake(str(error), expression, names, FUNCTIONS)) from error
     named = {node.name for node in found.walk() if node.kind == "name"}
     for node in found.walk():
         if node.kind == "map" and node.name:
             raise BadInput(f"`{node.name}` is not known")
-    return _Program(compiled, found, tuple(name for name in names if name in named))
+    return Program(expr, found, tuple(name for name in names if name in named))
 
 
 @lru_cache(maxsize=100)
@@ -156,7 +156,7 @@ _ARITHMETIC: tuple[tuple[str, str, Callable[[Any, Any], float]], ...] = (
 )
 
 
-def _usable(names: Collection[str]) -> tuple[str, ...]:
+def usable(names: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.isascii() and name.isidentifier() and name not in RESERVED))
 
 

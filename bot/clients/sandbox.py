@@ -69,6 +69,7 @@ class Sandbox:
         self._require = tuple(require)
         self._readable = readable
         self._python = python
+        self._at_once = at_once
         self._turn = asyncio.Semaphore(at_once)
 
     def layers(self) -> Mapping[str, bool | str]:
@@ -145,6 +146,7 @@ class Sandbox:
             "readable": [str(place) for place in self._readable],
             "require": self._require,
             "user": owner,
+            "at_once": self._at_once,
             "limits": dataclasses.asdict(limits),
         }
 

@@ -152,7 +152,7 @@ def _become(
             raise Refused("the launcher has died")
         landlock.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1)
         layer = "limits"
-        _limit(limits, taken)
+        _limit(limits, taken + limits.processes * (order["at_once"] - 1))
         layer = "landlock"
         if made is not None:
             landlock.restrict(made)
@@ -219,8 +219,8 @@ def _limit(limits: Limits, taken: int) -> None:
 
 
 def _limit_processes(most: int, taken: int) -> None:
-    """RLIMIT_NPROC counts a user's processes everywhere, also in containers that cannot be seen from here: if with this many not one
-    fork succeeds, there are more of them than we see."""
+    """`taken` is what others of this user have or may yet have: RLIMIT_NPROC counts a user's processes everywhere, also in containers that cannot
+    be seen from here. If with this many not one fork succeeds, there are more of them than we see."""
     ceiling = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     limit = first = taken + most + max(4, most // 4)  # a little more, so that whoever watches sees the limit broken
     while ceiling == resource.RLIM_INFINITY or limit <= ceiling:

@@ -58,7 +58,7 @@ def load(
     """The configuration in `folder`. Raises ConfigErrors with all the problems there are.
 
     `environ` is the process's own when not given. `overrides` replaces values by path (`server.listen`, `oncall.policies.shop.levels[0].timeout`).
-    With `resolve_secrets=False` references are only checked for how they are written: for lint and for editors. With `now`, what is over is warned of.
+    With `resolve_secrets=False` references are only checked for how they are written: for lint and for editors. `now`: to warn of what is over.
     """
     place = Path(folder)
     secrets = Secrets(os.environ if environ is None else environ, place, resolve_secrets)

@@ -21,7 +21,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "a template, like {{ params.service }}"}
 
 
-class _Generate(GenerateJsonSchema):
+class Generate(GenerateJsonSchema):
     """As pydantic's, but durations are written as people write them, text may be a bare number and an empty section is none."""
 
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
@@ -54,7 +54,7 @@ def schema(registry: Registry) -> dict[str, dict[str, Any]]:
 def _together(models: list[type[BaseModel]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The schema of each model, and the definitions that they share."""
     unique = list(dict.fromkeys(models))
-    by_model, shared = models_json_schema([(model, "validation") for model in unique], schema_generator=_Generate)
+    by_model, shared = models_json_schema([(model, "validation") for model in unique], schema_generator=Generate)
     definitions = dict(shared.get("$defs", {}))
     whole = []
     for model in models:

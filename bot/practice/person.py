@@ -49,6 +49,7 @@ class Found:
     ts: str
     action_id: str
     block_id: str
+    value: str
     label: str
 
 
@@ -72,7 +73,7 @@ class Person:
         self.steps = steps
         self.on_event = on_event
         self._channels = re.compile(channels)
-        self._pressed: set[tuple[str, str, str]] = set()
+        self._pressed: set[tuple[str, str, str, str]] = set()
 
     async def run(self) -> None:
         """All steps, one after the other."""
@@ -94,9 +95,10 @@ class Person:
                 continue
             self.on_event(f"presses “{found.label}” in #{found.channel_name}")
             about = {"channel": found.channel, "ts": found.ts, "action_id": found.action_id, "block_id": found.block_id}
+            about |= {"value": found.value} if found.value else {}
             answer = await self._act(http, "click", **about)
             if answer.get("ok"):
-                self._pressed.add((found.channel, found.ts, found.action_id))
+                self._pressed.add((found.channel, found.ts, found.action_id, found.value))
                 await self._fill_in(http, step)
                 return
             self.on_event(f"could not: {answer.get('error')}")
@@ -149,7 +151,7 @@ class Person:
         return [one for one in visible if self._channels.match(one["name"]) and not one["archived"]]
 
     def _find(self, state: Json, step: Press) -> Found | None:
-        """The newest matching button that this person has not pressed yet."""
+        """The newest matching button that this person has not pressed yet; with another value it is another button."""
         for channel in reversed(self._mine(state)):
             own = [item for item in channel["ephemerals"] if item["only_for"] == self.user]
             for message in reversed([*channel["messages"], *own]):
@@ -162,10 +164,11 @@ class Person:
         for block in message.get("blocks") or []:
             for element in elements(block):
                 action_id = str(element.get("action_id") or "")
-                pressed = (channel["id"], message["ts"], action_id) in self._pressed
+                value = str(element.get("value") or "")
+                pressed = (channel["id"], message["ts"], action_id, value) in self._pressed
                 if element["type"] == "button" and re.fullmatch(step.action, action_id) and not pressed:
                     where = (channel["id"], channel["name"], message["ts"])
-                    return Found(*where, action_id, block["block_id"], element["text"]["text"])
+                    return Found(*where, action_id, block["block_id"], value, element["text"]["text"])
         return None
 
     async def _state(self, http: aiohttp.ClientSession) -> Json:

@@ -81,7 +81,7 @@ def _number(action_id: str, spec: Parameter, initial: str) -> Block:
 
 def _written(value: float) -> str:
     """A number as Slack takes it, without an exponent; truth as the option's value."""
-    return str(value).lower() if isinstance(value, bool) else format(Decimal(str(value)), "f")
+    return str(value).lower() if isinstance(value, bool) else format(Decimal(str(value)).normalize(), "f")
 
 
 def _where_from(spec: Parameter, labels: Mapping[str, str], unfit: str) -> str:

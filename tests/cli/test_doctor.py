@@ -47,7 +47,7 @@ def test_a_cluster_that_forbids_the_patch_says_which_rule_is_missing(tmp_path: P
     ended = tocsin("doctor", "--config", folder(tmp_path, practice.url))
     assert ended.code == 1
     assert "may not patch deployments" in ended.out
-    assert "resources [deployments], verbs [patch]" in ended.out
+    assert "- {apiGroups: [apps], resources: [deployments], verbs: [patch]}" in ended.out
 
 
 def test_a_refused_token_a_person_and_a_channel_that_are_not_there(tmp_path: Path, practice: Practice) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 import time
 from datetime import UTC, datetime
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bot.clients.expression_size import MOST_ROUNDS
-from bot.clients.expressions import LONGEST, CelExpressions
+from bot.clients.expression_size import MOST_ROUNDS, Bounding, Size, size_of
+from bot.clients.expressions import LONGEST, CelExpressions, compiled, usable
 from bot.errors import BadInput
 
 CEL = CelExpressions()
@@ -262,3 +263,47 @@ def test_nested_facts_are_bounded_before_the_library_sees_them() -> None:
 
 def test_many_signs_before_a_number_are_fine() -> None:
     assert CEL.value("-" * 1_990 + "1", {}) == 1
+
+
+# ------------------------------------------------------------------------------------------------ the bound is one
+
+SMALL: dict[str, Any] = {"a": [1, "xyz", {"k": "v" * 50, "l": [1, 2]}], "m": {"y": ["p", "q"]}, "s": "hello", "n": 3}
+
+
+def made_up(chance: random.Random, depth: int, loops: tuple[str, ...] = ()) -> str:
+    """An expression of lists, sums and loops; not each of them can be evaluated."""
+    if not depth:
+        return chance.choice(["a", "m", "m.y", "s", "n", "1", "'t'", "[1, 2]", *loops])
+    one, other = (made_up(chance, depth - 1, loops) for _ in range(2))
+    item = f"v{len(loops)}"
+    within = made_up(chance, depth - 1, (*loops, item))
+    return chance.choice(
+        [
+            f"({one} + {other})",
+            f"[{one}, {other}]",
+            f"({one})[{chance.choice('012')}]",
+            f"{{'q': {one}}}",
+            f"(n > 2 ? dyn({one}) : dyn({other}))",
+            f"({one}).map({item}, {within})",
+            f"({one}).filter({item}, {within} == {other} || true)",
+        ]
+    )
+
+
+def fits(real: Size, bound: Size) -> bool:
+    inner = real.each is None or fits(real.each, bound.item)
+    return real.total <= bound.total and real.items <= bound.items and inner
+
+
+def test_no_value_is_larger_than_its_bound() -> None:
+    chance, evaluated = random.Random(1), 0
+    for _ in range(6_000):
+        expression = made_up(chance, chance.randrange(1, 4))
+        try:
+            value = CEL.value(expression, SMALL)
+        except BadInput:
+            continue
+        evaluated += 1
+        bound = Bounding(SMALL).check(compiled(expression, usable(SMALL)).tree)
+        assert fits(size_of(value), bound), expression
+    assert evaluated > 1_000

@@ -22,7 +22,7 @@ from bot.clients.kit import Kit
 from bot.clients.sandbox import Sandbox, Script
 from bot.clients.sandbox_landlock import missing
 from bot.clients.sandbox_report import Printed, told
-from bot.clients.sandbox_watch import Limits
+from bot.clients.sandbox_watch import Limits, processes
 from bot.errors import BadInput, TryLater
 from tests.support.sandboxes import open_folder, processes_with
 
@@ -122,11 +122,17 @@ async def test_a_cancelled_script_is_ended_and_leaves_nothing(sandbox: Sandbox, 
     assert list((folder / "scripts").iterdir()) == []
 
 
+def children_with(text: str) -> list[int]:
+    """Of this very process: other tests have launchers too."""
+    ours = {process.pid for process in processes() if process.parent == os.getpid()}
+    return [pid for pid in processes_with(text) if pid in ours]
+
+
 @needs_layers
 async def test_of_a_lost_launcher_nobody_knows_how_far_the_script_came(sandbox: Sandbox) -> None:
     task = asyncio.ensure_future(sandbox.run(Script("while :; do sleep 0.1; done")))
     async with asyncio.timeout(20):
-        while not (launchers := processes_with("sandbox_launcher")):
+        while not (launchers := children_with("sandbox_launcher")):
             await asyncio.sleep(0.02)
     os.kill(launchers[0], signal.SIGKILL)
     with pytest.raises(TryLater, match="the sandbox's launcher was lost") as caught:

@@ -27,6 +27,21 @@ def modal(**more: Any) -> dict[str, Any]:
     return {"type": "modal", "title": plain("Open"), "blocks": [{"type": "section", "text": mrkdwn("x")}], **more}
 
 
+def number(**more: Any) -> dict[str, Any]:
+    """An input for a number."""
+    return {"type": "input", "label": plain("How many?"), "element": {"type": "number_input", **more}}
+
+
+def select(**more: Any) -> dict[str, Any]:
+    """A section with a list of one option."""
+    options = [{"text": plain("a"), "value": "a"}]
+    return {
+        "type": "section",
+        "text": mrkdwn("x"),
+        "accessory": {"type": "static_select", "options": options, **more},
+    }
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"type": "section", "text": mrkdwn("x" * 3001)},
@@ -55,6 +70,27 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (button("x" * 256), "must be less than 256 characters [json-pointer:/blocks/0/elements/0/action_id]"),
     (button(value="x" * 2001), "must be less than 2001 characters [json-pointer:/blocks/0/elements/0/value]"),
     ({"type": "image", "alt_text": "chart"}, "missing required field: image_url [json-pointer:/blocks/0]"),
+    (number(), "missing required field: is_decimal_allowed [json-pointer:/blocks/0/element]"),
+    (
+        number(is_decimal_allowed=False, min_value="1", initial_value="0"),
+        "initial_value must be between min_value and max_value [json-pointer:/blocks/0/element/initial_value]",
+    ),
+    (
+        number(is_decimal_allowed=True, min_value="3", max_value="2.5"),
+        "min_value cannot be greater than max_value [json-pointer:/blocks/0/element]",
+    ),
+    (
+        number(is_decimal_allowed=False, max_value="2.5"),
+        "must be a whole number [json-pointer:/blocks/0/element/max_value]",
+    ),
+    (
+        number(is_decimal_allowed=True, initial_value="1e7"),
+        "must be a string with a number [json-pointer:/blocks/0/element/initial_value]",
+    ),
+    (
+        select(initial_option={"text": plain("c"), "value": "c"}),
+        "initial_option must be one of the options [json-pointer:/blocks/0/accessory/initial_option]",
+    ),
     ({"type": "carousel"}, "Unsupported block type: carousel [json-pointer:/blocks/0]"),
 ]
 

@@ -38,6 +38,26 @@ async def test_a_person_presses_the_button_when_it_appears_and_goes_on(site: Sit
     assert (await site.channel("inc-1"))["messages"][-1]["text"] == "All good again"
 
 
+async def test_two_buttons_alike_in_one_message_are_two_to_press(site: Site) -> None:
+    """A run may ask for the approval of several steps at once."""
+    app = bolt(site)
+    pressed: list[str] = []
+
+    @app.action("approve")
+    async def approve(ack: Any, body: dict[str, Any]) -> None:
+        pressed.append(body["actions"][0]["value"])
+        await ack()
+
+    person = Person(site.url, ADA, [Press("approve", delay=0)] * 2, lambda text: None)
+    async with connected(site, app), asyncio.TaskGroup() as group:
+        slack = site.client()
+        channel = (await slack.conversations_create(name="inc-1"))["channel"]["id"]
+        blocks = [button(value="run-7:a"), {**button(value="run-7:b"), "block_id": "second"}]
+        await slack.chat_postMessage(channel=channel, text="Both?", blocks=blocks)
+        group.create_task(person.run())
+    assert pressed == ["run-7:a", "run-7:b"]
+
+
 async def test_the_whole_practice_world_answers_on_one_port() -> None:
     practice = Practice(time.time)
     demo_world(practice.cluster)

@@ -8,12 +8,13 @@ from typing import Any
 
 from bot.domain.alert import Alert, AlertState
 from bot.domain.escalation import Level, Policy
+from bot.domain.expand import begun, expanded
 from bot.domain.incident import Incident
 from bot.domain.lifecycle import Opening, opened
 from bot.domain.people import Actor, Directory, Person
-from bot.domain.plan import Diff, Plan
+from bot.domain.plan import Diff, Plan, Question, Undo
 from bot.domain.routing import Route
-from bot.domain.run import Run, begun, planned
+from bot.domain.run import Look, Run, RunState, StepRun, StepState, moved, planned
 from bot.domain.runbook import Runbook
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -110,6 +111,61 @@ def plan(*diffs: Diff) -> Plan:
 
 def waiting_run(wanted: Plan | None = None, **update: Any) -> Run:
     """RUN-3 waits for the approval of its first step."""
-    book = runbook(**update)
-    run = begun(3, incident(), book, {}, ADA, NOW)
-    return planned(run, {}, {}, wanted or plan(), NOW + timedelta(seconds=5))
+    return shown(begun_run(**update), wanted or plan())
+
+
+def begun_run(actor: Actor = ADA, **update: Any) -> Run:
+    """RUN-3 has done nothing yet."""
+    return begun(3, incident(), runbook(**update), {}, actor, NOW)
+
+
+def shown(run: Run, wanted: Plan, step_id: str = "") -> Run:
+    """The run after a step's plan was shown: that one waits for an approval."""
+    step = run.find(step_id) or run.steps[0]
+    after = planned(step, Look(plan=wanted), run.approval(step), NOW + timedelta(seconds=5))
+    return moved(run.with_steps(step.id, [after]), NOW)
+
+
+def put(run: Run, step_id: str, **update: Any) -> Run:
+    """The run with one step as given."""
+    step = run.find(step_id)
+    assert step is not None
+    return moved(run.with_steps(step_id, [step.to(**update)]), NOW)
+
+
+def asking_run(question: Question | None = None, **update: Any) -> Run:
+    """RUN-3 asks something in its first step."""
+    asked = question or Question(words="Is the cache warm?", choices=("Yes", "No, not yet"))
+    expires = NOW + timedelta(hours=4)
+    return put(begun_run(**update), "scale", state=StepState.ASKING, question=asked, expires_at=expires, started_at=NOW)
+
+
+def changed_run(state: RunState = RunState.FAILED, **update: Any) -> Run:
+    """RUN-3 has ended after its first step changed something that can be taken back."""
+    back = Undo.model_validate({"action": "k8s.scale", "with": {"replicas": 3}})
+    run = waiting_run().model_copy(update={"state": RunState.RUNNING})
+    done = {"state": StepState.DONE, "changed": True, "undo": back, "message": "verified", "ended_at": NOW}
+    run = run.with_steps("scale", [run.steps[0].to(**done)])
+    return run.model_copy(update={"state": state, "ended_at": NOW, "message": "because of that", **update})
+
+
+def parallel_run(count: int = 2, wanted: Plan | None = None) -> Run:
+    """RUN-3, whose first `count` steps wait for an approval at the same time."""
+    together = {
+        "id": "both",
+        "title": "Both at once",
+        "parallel": [{"id": f"s{n}", "title": f"Set {n}", "action": "a"} for n in range(count)],
+    }
+    run = begun_run(steps=[together, {"id": "last", "action": "a"}])
+    for step in run.steps[:count]:
+        run = shown(run, wanted or Plan(target=f"thing {step.id}", diffs=plan().diffs), step.id)
+    return run
+
+
+def listed_run(items: int, most: int = 100, **first: Any) -> Run:
+    """RUN-3 with a list of that many items, the first of them as given."""
+    run = begun_run(
+        steps=[{"id": "drain", "title": "Drain", "action": "a", "foreach": "params.nodes", "most": most, "at_once": 2}]
+    )
+    made: list[StepRun] = list(expanded(run.steps[0], [f"node-{n}" for n in range(items)], NOW))
+    return moved(run.with_steps("drain", [made[0].to(**first), *made[1:]]), NOW)

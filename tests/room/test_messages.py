@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from bot.domain.alert import AlertState
 from bot.domain.context import Context, Finding
 from bot.domain.incident import State
-from bot.domain.people import TOCSIN
 from bot.domain.plan import Diff, Plan
-from bot.domain.run import Approver, Run, RunState, StepState, begun
-from bot.practice.workspace.blocks import check_message, check_view
+from bot.domain.run import Run, RunState, StepState
+from bot.practice.workspace.blocks import check_message
 from bot.room import blocks as kit
-from bot.room import messages, views
+from bot.room import messages
 from bot.room.blocks import Message
 from bot.room.runs import run_message
+from tests.room.reading import buttons, mrkdwn_of, words
 from tests.room.samples import (
-    ADA,
     DIRECTORY,
     HOSTILE,
     NOW,
     alert,
+    asking_run,
+    begun_run,
+    changed_run,
     hostile_alert,
     hostile_incident,
     incident,
-    plan,
-    runbook,
+    parallel_run,
+    put,
     waiting_run,
 )
 
 FIRING = AlertState(alert(), NOW, NOW)
-
-
-def buttons(message: Message) -> dict[str, dict[str, Any]]:
-    return {
-        element["action_id"]: element
-        for block in message.blocks
-        if block["type"] == "actions"
-        for element in block["elements"]
-    }
-
-
-def words(message: Message) -> str:
-    """Everything that is shown, as one text."""
-    return json.dumps([message.text, list(message.blocks)], ensure_ascii=False)
 
 
 def every_message(text: str) -> Sequence[Message]:
@@ -68,13 +52,13 @@ def every_message(text: str) -> Sequence[Message]:
     }
     wanted = Plan(target=text, diffs=(Diff(what=text, before=text, after=text, note=text),))
     run = waiting_run(wanted, **book)
-    ended = run.with_step(message=text, state=StepState.FAILED).model_copy(
-        update={"state": RunState.FAILED, "ended_at": NOW}
-    )
+    ended = run.model_copy(update={"state": RunState.FAILED, "ended_at": NOW, "message": text})
     return [
         messages.card(broken, [hostile_alert(text)] * 8, [run, ended] * 4, DIRECTORY, "https://tocsin.example"),
         messages.page(broken, "person:ada", 1),
         messages.page(broken, f"channel:{text}", 2),
+        messages.summons(broken, "person:ada", text, "RUN-3"),
+        messages.summons(broken, f"channel:{text}", text, "RUN-3"),
         messages.alarm(text, everybody=True),
         messages.said(text),
         messages.context(broken, Context(incident_id=7, epoch=1, gathered_at=NOW, findings=findings * 20)),
@@ -99,15 +83,6 @@ def test_no_text_from_outside_becomes_a_mention_or_a_link(text: str) -> None:
         for block in message.blocks:
             for piece in mrkdwn_of(block):
                 assert text not in piece
-
-
-def mrkdwn_of(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        if value.get("type") == "mrkdwn":
-            assert value["verbatim"] is True
-            return [value["text"]]
-        return [piece for part in value.values() for piece in mrkdwn_of(part)]
-    return [piece for part in value for piece in mrkdwn_of(part)] if isinstance(value, list) else []
 
 
 # ------------------------------------------------------------------------------------------------ the card
@@ -176,9 +151,31 @@ def test_very_long_addresses_cost_the_links_and_not_the_alerts() -> None:
     assert "https://x.example" not in shown
 
 
-def test_a_run_that_waits_for_somebody_is_on_the_card() -> None:
-    shown = words(messages.card(incident(), [FIRING], [waiting_run()], DIRECTORY))
-    assert "RUN-3 Scale out: step 1 of 2, *waits for an approval*" in shown
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (waiting_run(), "✋ RUN-3 Scale out: *step 1 of 2 waits for an approval*"),
+        (asking_run(), "✋ RUN-3 Scale out: *step 1 of 2 asks somebody*"),
+        (parallel_run(3), "✋ RUN-3 Scale out: *3 steps wait for somebody*"),
+        (begun_run(), "🔎 RUN-3 Scale out: step 1 of 2 is being planned"),
+        (
+            waiting_run().model_copy(update={"paused_by": "Bob"}),
+            "⏸️ RUN-3 Scale out: *paused by Bob, step 1 of 2 waits for an approval*",
+        ),
+        (
+            put(waiting_run(), "scale", state=StepState.APPROVED, waits_for="RUN-2, which is changing shop/checkout"),
+            "⏳ RUN-3 Scale out: step 1 of 2 waits for RUN-2, which is changing shop/checkout",
+        ),
+        (
+            waiting_run().model_copy(update={"stopping": RunState.CANCELLED}),
+            "✋ RUN-3 Scale out: ends as soon as what is in flight has come back",
+        ),
+        (changed_run(undone_by=5), "❌ RUN-3 Scale out: failed, RUN-5 takes it back"),
+        (changed_run(RunState.CANCELLED), "⏹️ RUN-3 Scale out: cancelled"),
+    ],
+)
+def test_the_card_says_of_each_run_where_it_is_and_what_it_waits_for(run: Run, expected: str) -> None:
+    assert expected in words(messages.card(incident(), [FIRING], [run], DIRECTORY))
 
 
 # ------------------------------------------------------------------------------------------------ pages and alarms
@@ -206,6 +203,25 @@ def test_a_private_incident_is_told_to_people_and_not_to_a_channel() -> None:
     assert "High error rate" not in told
     assert "checkout" not in told
     assert "a private incident" in told
+
+
+def test_somebody_who_is_summoned_reads_who_asks_and_why() -> None:
+    message = messages.summons(incident(), "person:ada", "the database needs <its> owner", "RUN-3")
+    assert message.text == (
+        "🔴 RUN-3 asks for you: the database needs &lt;its&gt; owner (INC-7: checkout: High error rate)"
+    )
+    assert "*RUN-3 asks for you*: the database needs &lt;its&gt; owner" in words(message)
+    assert buttons(message)[kit.PAGE_ACK]["value"] == "7"
+    assert "nobody else is paged because of it" in words(message)
+    assert buttons(messages.summons(incident(state=State.RESOLVED), "person:ada", "x", "RUN-3")) == {}
+
+
+def test_a_channel_that_is_summoned_to_a_private_incident_is_not_told_what_it_is_about() -> None:
+    told = words(messages.summons(incident(private=True), "channel:ops", "the cache of Acme", "RUN-3"))
+    assert "RUN-3 asks for somebody here" in told
+    assert "Acme" not in told
+    assert "High error rate" not in told
+    assert "Acme" in words(messages.summons(incident(private=True), "person:ada", "the cache of Acme", "RUN-3"))
 
 
 def test_an_alarm_wakes_the_channel_only_when_nobody_is_left() -> None:
@@ -250,120 +266,3 @@ def test_what_was_found_says_where_from_and_what_is_missing_says_why() -> None:
         "*Error rate*\nNot gathered, because it took longer than 5 s",
     ]
     assert "last 10 min · <https://logs.example|open>" in words(message)
-
-
-# ------------------------------------------------------------------------------------------------ runs
-
-
-def plan_text(message: Message) -> str:
-    texts = [block["text"]["text"] for block in message.blocks if block["type"] == "section"]
-    return "\n".join(html.unescape(text.strip("`").strip("\n")) for text in texts if text.startswith("```"))
-
-
-def test_a_waiting_run_shows_exactly_its_plan_and_its_buttons_carry_the_digest() -> None:
-    run = waiting_run()
-    message = run_message(run)
-    assert plan_text(message) == "\n".join(plan().lines())
-    value = f"3:scale:{plan().digest}"
-    assert {name: button["value"] for name, button in buttons(message).items()} == {
-        kit.APPROVE: value,
-        kit.REFUSE: value,
-    }
-    approve = buttons(message)[kit.APPROVE]
-    assert approve["style"] == "danger"
-    assert "Deployment shop/checkout" in approve["confirm"]["text"]["text"]
-    shown = words(message)
-    assert "Step 1 of 2 waits for your approval: *Scale the deployment*" in shown
-    assert "one person of the role `responders`" in shown
-    assert "Without an answer by <!date^" in shown
-
-
-def test_a_plan_of_many_lines_is_still_shown_whole() -> None:
-    wanted = Plan(target="t", diffs=tuple(Diff(what=f"key {n}", before="a" * 40, after="b" * 40) for n in range(50)))
-    message = run_message(waiting_run(wanted))
-    assert plan_text(message).splitlines() == wanted.lines()
-    assert kit.APPROVE in buttons(message)
-
-
-def test_a_plan_that_cannot_be_shown_whole_cannot_be_approved_here() -> None:
-    wanted = Plan(target="t", diffs=(Diff(what="x", before="a" * 9000, after="b"),))
-    message = run_message(waiting_run(wanted))
-    assert list(buttons(message)) == [kit.REFUSE]
-    assert "too long to be shown whole" in words(message)
-
-
-def test_a_line_break_in_a_plan_cannot_forge_another_line_of_it() -> None:
-    wanted = Plan(target="t", diffs=(Diff(what="replicas", before="3", after="4\n+ image: good"),))
-    assert plan_text(run_message(waiting_run(wanted))).splitlines()[-1] == "+ replicas: 4⏎+ image: good"
-
-
-def test_drift_is_said_and_voids_what_was_approved() -> None:
-    drifted = waiting_run().with_step(drifted=True)
-    assert "The plan has changed" in words(run_message(drifted))
-
-
-def test_two_approvals_and_no_requester_are_said_with_who_has_approved() -> None:
-    run = waiting_run(approve={"people": 2, "not_requester": True})
-    run = run.with_step(approvals=(Approver(actor=ADA.model_copy(update={"name": "Cleo"}), digest="d", at=NOW),))
-    shown = words(run_message(run))
-    assert "2 different people of the role `responders`, not Ada, who asked for it; 1 approved: Cleo." in shown
-
-
-@pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        (RunState.PLANNING, "Looking at what would have to change."),
-        (RunState.RUNNING, "It is under way."),
-        (RunState.SUCCEEDED, "Every step is done and was checked."),
-        (RunState.FAILED, "It stopped at a step that failed."),
-        (RunState.REFUSED, "Somebody said no."),
-        (RunState.EXPIRED, "Nobody answered in time, which means no."),
-        (RunState.UNSURE, "It is not known whether this step took effect."),
-    ],
-)
-def test_a_run_that_does_not_wait_says_what_became_of_it_and_has_no_buttons(state: RunState, expected: str) -> None:
-    run = begun(3, incident(), runbook(), {}, TOCSIN, NOW).model_copy(update={"state": state})
-    message = run_message(run.with_step(message="because of that"))
-    assert expected in words(message)
-    assert buttons(message) == {}
-    assert "offered by Tocsin" in words(message)
-    assert ("because of that" in words(message)) == run.ended
-
-
-def test_steps_show_what_became_of_each() -> None:
-    run: Run = waiting_run()
-    by = (Approver(actor=ADA, digest="d", at=NOW),)
-    run = run.with_step(state=StepState.DONE, changed=True, message="6 of 6 are ready", approvals=by)
-    run = run.model_copy(update={"step": 1, "state": RunState.RUNNING}).with_step(
-        state=StepState.CHECKING, check_until=NOW + timedelta(minutes=5)
-    )
-    shown = words(run_message(run))
-    assert "✅ 1. Scale the deployment: 6 of 6 are ready (approved by Ada)" in shown
-    assert "🔎 2. Look at the error rate: checking that it took effect until <!date^1772334300^" in shown
-
-
-# ------------------------------------------------------------------------------------------------ modals
-
-
-def test_every_modal_is_within_slacks_limits() -> None:
-    long = "x" * 5000
-    parameters = {
-        f"p{n}": {"description": long, "default": long, "pattern": "a+", "label": "service"} for n in range(45)
-    }
-    books = [runbook(name=f"b{n}", title=long, description=long, params=parameters) for n in range(120)]
-    about = {"incident": 7, "channel": "C1"}
-    check_view(views.open_incident(["critical", "warning"], about, title=long))
-    check_view(views.open_incident([], about))
-    check_view(views.note("INC-7", about))
-    check_view(views.runbooks("INC-7", books, about))
-    check_view(views.runbooks("INC-7", books, about, chosen="b3"))
-    check_view(views.runbooks("INC-7", [], about))
-
-
-def test_a_picked_runbook_asks_for_its_parameters() -> None:
-    view = views.runbooks("INC-7", [runbook()], {"incident": 7}, chosen="scale-out")
-    asked = {block["block_id"]: block for block in view["blocks"] if block["type"] == "input"}
-    assert list(asked) == ["runbook", "param:name", "param:replicas"]
-    assert asked["param:name"]["optional"] is True
-    assert asked["param:replicas"]["element"]["initial_value"] == "6"
-    assert views.about(view) == {"incident": 7}

@@ -14,6 +14,7 @@ from bot.domain.alert import AlertState
 from bot.domain.context import Context, Finding
 from bot.domain.incident import Incident, State
 from bot.domain.ports import Room
+from bot.domain.run import Run
 from bot.errors import GaveUp, TryLater
 from bot.practice.workspace.site import WorkspaceSettings
 from bot.practice.workspace.state import Channel, Message
@@ -380,6 +381,100 @@ async def test_an_update_that_may_have_been_lost_is_simply_made_again(house: Hou
     with pytest.raises(TryLater):
         await house.room.show_run(opened, known, False)
     assert await house.room.show_run(opened, known, True) == ts
+
+
+# ------------------------------------------------------------------------------------------------ what runbooks put out and tell
+
+
+async def shared(house: House, opened: Incident, run: Run, again: bool = False) -> None:
+    await house.room.share_output(opened, run, run.steps[0], "row 1\nrow 2", "share_output:3:scale", again)
+
+
+async def test_an_output_is_a_file_in_the_thread_of_the_runs_message_once(house: House) -> None:
+    opened = await house.opened()
+    ts = await house.room.show_run(opened, waiting_run(), False)
+    run = waiting_run().model_copy(update={"message_ts": ts})
+    house.trouble("lost", "files.completeUploadExternal")
+    with pytest.raises(TryLater) as caught:
+        await shared(house, opened, run)
+    assert caught.value.uncertain
+    await shared(house, opened, run, again=True)
+    (file,) = house.site.workspace.state.files.values()
+    assert file.content == b"row 1\nrow 2"
+    assert file.name.startswith("RUN-3-scale-")
+    assert file.name.endswith(".txt")
+    (reply,) = house.channel(opened.channel_name).replies(ts)
+    assert (len(reply.files), reply.text) == (1, "What *Scale the deployment* of RUN-3 has put out.")
+
+
+async def test_an_output_without_a_thread_goes_into_the_channel(house: House) -> None:
+    opened = await house.opened()
+    await shared(house, opened, waiting_run())
+    await shared(house, opened, waiting_run(), again=True)
+    (post,) = [post for post in house.posts(opened.channel_name) if post.files]
+    assert not post.thread_ts
+
+
+async def test_an_output_whose_thread_was_deleted_goes_into_the_channel_once(house: House) -> None:
+    opened = await house.opened()
+    gone = waiting_run().model_copy(update={"message_ts": "1.000001"})
+    await shared(house, opened, gone)
+    await shared(house, opened, gone, again=True)
+    assert [len(post.files) for post in house.posts(opened.channel_name)] == [1]
+
+
+async def test_no_output_is_no_file(house: House) -> None:
+    opened = await house.opened()
+    await house.room.share_output(opened, waiting_run(), waiting_run().steps[0], "", "share_output:3:scale", False)
+    assert house.site.workspace.state.files == {}
+
+
+async def test_a_runbook_tells_a_channel_by_name_once_and_mentions_nobody(house: House) -> None:
+    opened = await house.opened()
+    house.trouble("lost", "chat.postMessage")
+    with pytest.raises(TryLater):
+        await house.room.post(opened, "general", "<!channel> cart is slow", "post:k", False)
+    ts = await house.room.post(opened, "general", "<!channel> cart is slow", "post:k", True)
+    assert [(post.ts, post.text) for post in house.posts("general")] == [(ts, "&lt;!channel&gt; cart is slow")]
+    await house.room.post(opened, "", "here", "post:k2", False)
+    assert [post.text for post in house.posts(opened.channel_name)] == ["here"]
+
+
+async def test_a_channel_that_cannot_be_posted_in_says_what_to_do(house: House) -> None:
+    opened = await house.opened()
+    with pytest.raises(GaveUp, match="no channel #nowhere that the bot can see: create it, or invite the bot"):
+        await house.room.post(opened, "nowhere", "x", "post:k", False)
+    house.trouble("error", "conversations.join", error="is_archived")
+    with pytest.raises(GaveUp, match="#general, which is archived: invite the bot with `/invite @Tocsin` there, or"):
+        await house.room.post(opened, "general", "x", "post:k", False)
+
+
+async def test_what_a_runbook_tells_of_a_private_incident_stays_in_its_channel(house: House) -> None:
+    opened = await house.opened(private=True)
+    with pytest.raises(
+        GaveUp, match="INC-7 is private, so nothing about it is posted in #general: leave `channel` out"
+    ):
+        await house.room.post(opened, "general", "secret", "post:k", False)
+    await house.room.post(opened, "", "secret", "post:k", False)
+    await house.room.post(opened, opened.channel_name, "secret", "post:k2", False)
+    assert house.posts("general") == []
+    assert len(house.posts(opened.channel_name)) == 2
+
+
+async def test_somebody_is_summoned_once_and_told_which_run_asks(house: House) -> None:
+    run = waiting_run()
+    key = f"summon:{run.key(run.steps[0])}"
+    house.trouble("lost", "chat.postMessage")
+    with pytest.raises(TryLater):
+        await house.room.summon(incident(), "person:ada", "the database needs you", key, False)
+    ts = await house.room.summon(incident(), "person:ada", "the database needs you", key, True)
+    (message,) = house.direct("U0ADA")
+    assert message.ts == ts
+    assert message.text.startswith("🔴 RUN-3 asks for you: the database needs you (INC-7")
+    await house.room.summon(incident(), "channel:general", "x", "summon:by hand", False)
+    assert "Somebody asks for somebody here" in house.posts("general")[0].text
+    with pytest.raises(GaveUp, match="Eve cannot be paged: no Slack user id"):
+        await house.room.summon(incident(), "person:eve", "x", "k", False)
 
 
 async def test_a_post_mortem_is_uploaded_once(house: House) -> None:

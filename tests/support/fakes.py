@@ -91,7 +91,8 @@ class SetParams(BaseModel):
 
 
 class SetAction:
-    """Sets a number in `world`; writes are counted. `lose_answers`: so many acts happen and then fail as if the answer got lost."""
+    """Sets a number in `world`; writes are counted. `lose_answers`: so many acts happen and then fail as if the answer
+    got lost. `before_do` and `after_do` are called with every act."""
 
     way: Literal["acts"] = "acts"
     writes = True
@@ -105,6 +106,7 @@ class SetAction:
         self.writes_done: list[str] = []
         self.lose_answers = 0
         self.before_do: list[Any] = []
+        self.after_do: list[Any] = []
 
     def repeatable(self, params: SetParams) -> bool:
         return self.safe
@@ -129,6 +131,8 @@ class SetAction:
             raise Drifted("the number has changed since the plan")
         self.world[params.name] = params.to
         self.writes_done.append(key)
+        for hook in self.after_do:
+            hook(params.name, params.to)
         if self.lose_answers:
             self.lose_answers -= 1
             raise TryLater("the answer was lost", uncertain=True)

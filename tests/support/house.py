@@ -90,9 +90,15 @@ def people_actions() -> dict[str, Doing]:
 class House:
     """Everything but the outside. `settle()` delivers all that is due."""
 
-    def __init__(self, store: Store, given: Rules | None = None, gatherers: dict[str, Gatherer] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        given: Rules | None = None,
+        gatherers: dict[str, Gatherer] | None = None,
+        clock: HandClock | None = None,
+    ) -> None:
         self.store = store
-        self.clock = HandClock()
+        self.clock = clock or HandClock()
         self.room = FakeRoom()
         self.world: dict[str, int] = {"checkout": 1}
         self.action = SetAction(self.world)

@@ -28,8 +28,10 @@ def open_folder(owner: int | None = None) -> Iterator[Path]:
     made.chmod(0o755)
     if owner is not None:
         os.chown(made, owner, owner)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 @cache

@@ -14,9 +14,13 @@ from bot.domain.people import Actor
 from bot.entry.slack.asked import Reply, told
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Person, Replies
+from bot.entry.slack.run_actions import Act as Decide
+from bot.entry.slack.run_actions import RunClicks
+from bot.entry.slack.run_forms import runbook_form
 from bot.errors import BadInput, TryLater
 from bot.room import blocks as kit
 from bot.room import mrkdwn, views
+from bot.room.run_buttons import NUMBER
 
 Body = Mapping[str, Any]
 Act = Callable[[Body, Actor], Awaitable[Reply]]
@@ -36,11 +40,11 @@ class Clicks:
             kit.RESOLVE: self._resolve,
             kit.ESCALATE: self._escalate,
             kit.RUNBOOKS: self._runbooks,
-            kit.APPROVE: self._approve,
-            kit.REFUSE: self._refuse,
         }
         for action_id, act in acts.items():
             app.action(action_id)(self._handler(act))
+        for pattern, decide in RunClicks(self._flows).acts().items():
+            app.action(pattern)(self._handler(_deciding(decide)))
         app.action(kit.PAGE_ACK)(self._on_page_ack)
         app.action(kit.CHOOSE_RUNBOOK)(self._on_choose_runbook)
         app.action(re.compile(r".*"))(self._handler(self._unknown))
@@ -87,9 +91,7 @@ class Clicks:
         chosen = (action_of(body).get("selected_option") or {}).get("value", "")
 
         async def work() -> Reply:
-            available = await self._flows.runbooks.available(int(about.get("incident", 0)))
-            ref = f"INC-{about.get('incident')}"
-            return Reply(view=views.runbooks(ref, available, {**about, "chosen": chosen}, chosen))
+            return Reply(view=await runbook_form(self._flows, {**about, "chosen": chosen}, chosen))
 
         outcome = await self._replies.outcome(click_key(body), work)
         if outcome.reply.view is None:
@@ -115,17 +117,9 @@ class Clicks:
     async def _escalate(self, body: Body, actor: Actor) -> Reply:
         return told(await self._flows.incidents.escalate(incident_id(body), actor))
 
-    async def _approve(self, body: Body, actor: Actor) -> Reply:
-        return told(await self._flows.runbooks.approve(*_approval(body), actor))
-
-    async def _refuse(self, body: Body, actor: Actor) -> Reply:
-        return told(await self._flows.runbooks.refuse(*_approval(body), actor))
-
     async def _runbooks(self, body: Body, actor: Actor) -> Reply:
-        number = incident_id(body)
-        available = await self._flows.runbooks.available(number)
-        about = {"incident": number, "channel": (body.get("channel") or {}).get("id", "")}
-        return Reply(view=views.runbooks(f"INC-{number}", available, about))
+        about = {"incident": incident_id(body), "channel": channel_of(body)}
+        return Reply(view=await runbook_form(self._flows, about))
 
     async def _unknown(self, body: Body, actor: Actor) -> Reply:
         raise BadInput("This button is of an older version of Tocsin. Use the newest card, or `/incident help`.")
@@ -141,7 +135,8 @@ def click_key(body: Body) -> str:
     action = action_of(body)
     container = body.get("container") or {}
     where = container.get("channel_id") or container.get("view_id") or ""
-    parts = (where, container.get("message_ts"), action.get("action_id"), user_of(body), action.get("action_ts"))
+    about = (action.get("action_id"), action.get("value"))  # several steps of a run may ask with the same buttons
+    parts = (where, container.get("message_ts"), *about, user_of(body), action.get("action_ts"))
     return "click:" + ":".join(str(part or "") for part in parts)
 
 
@@ -155,10 +150,14 @@ def actor_of(body: Body, flows: Flows) -> Actor:
     return flows.directory().by_slack(user_of(body), name)
 
 
+def channel_of(body: Body) -> str:
+    return str((body.get("channel") or {}).get("id") or body.get("channel_id") or "")
+
+
 def person_of(body: Body, channel: str = "") -> Person:
     return Person(
         user_of(body),
-        channel or str((body.get("channel") or {}).get("id") or body.get("channel_id") or ""),
+        channel or channel_of(body),
         str(body.get("response_url") or ""),
         str(body.get("trigger_id") or ""),
     )
@@ -166,15 +165,13 @@ def person_of(body: Body, channel: str = "") -> Person:
 
 def incident_id(body: Body) -> int:
     value = str(action_of(body).get("value") or "")
-    if not value.isascii() or not value.isdigit():
+    if not NUMBER.fullmatch(value):
         raise BadInput("This button does not say which incident it is about. Use the newest card.")
     return int(value)
 
 
-def _approval(body: Body) -> tuple[int, str, str]:
-    """`run:step:digest`, as runs.py puts it on the buttons."""
-    run, _, rest = str(action_of(body).get("value") or "").partition(":")
-    step, _, digest = rest.partition(":")
-    if not (run.isascii() and run.isdigit() and step and digest):
-        raise BadInput("This button does not say which plan it is about. Use the run's newest message.")
-    return int(run), step, digest
+def _deciding(decide: Decide) -> Act:
+    async def act(body: Body, actor: Actor) -> Reply:
+        return await decide({**action_of(body), "channel": channel_of(body)}, actor)
+
+    return act

@@ -122,6 +122,7 @@ class Commands:
             f"The draft is written: {mrkdwn.code(path)} ({words} words). It is shared in the channel when INC-{number} resolves."
         )
 
+
 ALIASES = {
     "": "help",
     "declare": "open",

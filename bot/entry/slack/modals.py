@@ -9,12 +9,14 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.people import Actor
 from bot.entry.slack.actions import actor_of, person_of
-from bot.entry.slack.asked import Reply, told
+from bot.entry.slack.asked import PLANNING, Reply, told
 from bot.entry.slack.commands import opened
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Replies
+from bot.entry.slack.run_forms import given_in, runbook_form, wrong_fields
 from bot.room import blocks as kit
 from bot.room import views
+from bot.room.run_buttons import about as about_step
 
 About = dict[str, Any]
 Values = dict[str, str]
@@ -32,6 +34,8 @@ class Modals:
         app.view(kit.OPEN_VIEW)(self._handler(self._open, views.TITLE))
         app.view(kit.NOTE_VIEW)(self._handler(self._note, views.NOTE))
         app.view(kit.RUNBOOK_VIEW)(self._handler(self._runbook, views.RUNBOOK))
+        app.view(kit.GLASS_VIEW)(self._handler(self._glass, views.REASON))
+        app.view(kit.DONE_VIEW)(self._handler(self._done, views.WORDS))
 
     def _handler(self, submit: Submit, field: str) -> Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]:
         async def on_submit(ack: AsyncAck, body: dict[str, Any]) -> None:
@@ -46,15 +50,16 @@ class Modals:
 
         async def first(outcome: Outcome | None) -> object:
             """Close the modal, show another one in it, or say in it what is wrong."""
-            if outcome is None or (outcome.ok and outcome.reply.view is None):
+            if outcome is None or (outcome.ok and outcome.reply.view is None and not outcome.reply.errors):
                 return await ack()
             if outcome.reply.view is not None:
                 return await ack(response_action="update", view=outcome.reply.view)
-            return await ack(response_action="errors", errors={field: outcome.reply.text[:1000]})
+            wrong = outcome.reply.errors or {field: outcome.reply.text}
+            return await ack(response_action="errors", errors={name: text[:1000] for name, text in wrong.items()})
 
         key = f"submit:{body.get('trigger_id') or view.get('id')}"
         outcome, in_time = await self._replies.within(key, lambda: submit(about, values, actor), first)
-        shown_in_modal = in_time and (not outcome.ok or outcome.reply.view is not None)
+        shown_in_modal = in_time and (not outcome.ok or outcome.reply.view is not None or outcome.reply.errors)
         if not shown_in_modal:
             await self._replies.tell(person_of(body, str(about.get("channel") or "")), outcome.reply)
 
@@ -69,13 +74,22 @@ class Modals:
 
     async def _runbook(self, about: About, values: Values, actor: Actor) -> Reply:
         """Plan the picked runbook; one whose parameters were not shown yet shows them first."""
-        number, name = int(about.get("incident", 0)), values.get(views.RUNBOOK, "")
+        name = values.get(views.RUNBOOK, "")
         picked = next((runbook for runbook in self._flows.runbooks.all if runbook.name == name), None)
         if picked is not None and picked.params and about.get("chosen") != name:
-            available = await self._flows.runbooks.available(number)
-            return Reply(view=views.runbooks(f"INC-{number}", available, {**about, "chosen": name}, name))
-        params = {key.removeprefix(views.PARAM): value for key, value in values.items() if key.startswith(views.PARAM)}
-        run = await self._flows.runbooks.start(number, name, params, actor)
-        return told(
-            f"{run.ref} is looking and planning. Its plan comes into the channel; nothing is done before it is approved."
-        )
+            return Reply(view=await runbook_form(self._flows, {**about, "chosen": name}, name))
+        number, given = int(about.get("incident", 0)), given_in(values)
+        wrong = await wrong_fields(self._flows, number, picked, given) if picked is not None else {}
+        if wrong:
+            return Reply(told(next(iter(wrong.values()))).text, errors=wrong)
+        run = await self._flows.runbooks.start(number, name, given, actor)
+        return told(f"{run.ref} {PLANNING}")
+
+    async def _glass(self, about: About, values: Values, actor: Actor) -> Reply:
+        asked, reason = about_step(str(about.get("about") or "")), values.get(views.REASON, "")
+        decide = self._flows.decisions.break_glass
+        return told(await decide(asked.run_id, asked.step_id, asked.mark, reason, actor))
+
+    async def _done(self, about: About, values: Values, actor: Actor) -> Reply:
+        asked, words = about_step(str(about.get("about") or "")), values.get(views.WORDS, "")
+        return told(await self._flows.decisions.answer(asked.run_id, asked.step_id, words, actor))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from bot.practice.workspace.calls import Json, SlackError
+from bot.practice.workspace.checking import Check
 
 MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
@@ -22,77 +25,6 @@ INPUTS = {"plain_text_input", "email_text_input", "url_text_input", "number_inpu
 IN_ACTIONS = SELECTS | PICKERS | CHOICES | {"button", "overflow", "workflow_button"}
 IN_SECTION = IN_ACTIONS | {"image"}
 IN_INPUT = SELECTS | PICKERS | CHOICES | INPUTS
-
-
-class Check:
-    """Collects what is wrong, each with the JSON pointer to it."""
-
-    def __init__(self) -> None:
-        self.errors: list[str] = []
-
-    def wrong(self, what: str, at: str) -> None:
-        """Note one error."""
-        self.errors.append(f"{what} [json-pointer:{at}]")
-
-    def length(self, value: str, most: int, at: str, least: int = 1) -> None:
-        """A string's length, in Slack's words."""
-        if len(value) > most:
-            self.wrong(f"must be less than {most + 1} characters", at)
-        elif len(value) < least:
-            self.wrong(f"must be more than {least - 1} characters", at)
-
-    def string(self, owner: Json, name: str, most: int, at: str, *, needed: bool = False) -> None:
-        """An optional or required string field."""
-        value = owner.get(name)
-        if value is None:
-            if needed:
-                self.wrong(f"missing required field: {name}", at)
-        elif not isinstance(value, str):
-            self.wrong("must be a string", f"{at}/{name}")
-        else:
-            self.length(value, most, f"{at}/{name}", least=1 if needed else 0)
-
-    def text(self, owner: Json, name: str, most: int, at: str, *, plain: bool = False, needed: bool = True) -> None:
-        """A text object."""
-        value = owner.get(name)
-        if value is None:
-            if needed:
-                self.wrong(f"missing required field: {name}", at)
-            return
-        before = len(self.errors)
-        where = f"{at}/{name}"
-        if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-            self.wrong("must be a valid text object", where)
-        elif value.get("type") not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
-            self.wrong("must be one of: plain_text" + ("" if plain else ", mrkdwn"), f"{where}/type")
-        else:
-            self.length(value["text"], most, f"{where}/text")
-        if len(self.errors) > before:  # Slack says first that no schema fits, then why
-            self.errors.insert(before, f"failed to match all allowed schemas [json-pointer:{where}]")
-
-    def items(self, owner: Json, name: str, most: int, at: str) -> Iterator[tuple[Json, str]]:
-        """The dictionaries in a list field, each with its pointer."""
-        value = owner.get(name)
-        where = f"{at}/{name}"
-        if not isinstance(value, list):
-            self.wrong(f"missing required field: {name}" if value is None else "must be an array", at)
-            return
-        if len(value) > most:
-            self.wrong(f"no more than {most} items allowed", where)
-        if not value:
-            self.wrong("must have at least 1 items", where)
-        for index, item in enumerate(value):
-            if isinstance(item, dict):
-                yield item, f"{where}/{index}"
-            else:
-                self.wrong("must be an object", f"{where}/{index}")
-
-    def options(self, element: Json, most: int, at: str, name: str = "options") -> None:
-        """The options of a select, an overflow menu, checkboxes or radio buttons."""
-        for option, where in self.items(element, name, most, at):
-            self.text(option, "text", 75, where)
-            self.string(option, "value", 150, where, needed=True)
-            self.text(option, "description", 75, where, needed=False)
 
 
 def _confirm(check: Check, element: Json, at: str) -> None:
@@ -125,6 +57,9 @@ def _select(check: Check, element: Json, at: str) -> None:
             check.options(group, 100, where)
     else:
         check.options(element, 100, at)
+        initial = element.get("initial_option")
+        if initial is not None and initial not in (element.get("options") or []):
+            check.wrong("initial_option must be one of the options", f"{at}/initial_option")
 
 
 def _element(check: Check, element: Json, at: str, allowed: set[str]) -> None:
@@ -151,6 +86,31 @@ def _element(check: Check, element: Json, at: str, allowed: set[str]) -> None:
     elif kind in INPUTS:
         check.text(element, "placeholder", 150, at, plain=True, needed=False)
         check.string(element, "initial_value", 3000, at)
+        if kind == "number_input":
+            _number_input(check, element, at)
+
+
+def _number_input(check: Check, element: Json, at: str) -> None:
+    """https://docs.slack.dev/reference/block-kit/block-elements/number-input-element: numbers as strings, the first within the bounds."""
+    if not isinstance(element.get("is_decimal_allowed"), bool):
+        check.wrong("missing required field: is_decimal_allowed", at)
+    numbers: dict[str, Decimal] = {}
+    for name in ("min_value", "max_value", "initial_value"):
+        value = element.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, str) or not re.fullmatch(r"-?\d+(\.\d+)?", value):
+            check.wrong("must be a string with a number", f"{at}/{name}")
+        elif "." in value and element.get("is_decimal_allowed") is False:
+            check.wrong("must be a whole number", f"{at}/{name}")
+        else:
+            numbers[name] = Decimal(value)
+    low, high = numbers.get("min_value"), numbers.get("max_value")
+    initial = numbers.get("initial_value")
+    if low is not None and high is not None and low > high:
+        check.wrong("min_value cannot be greater than max_value", at)
+    if initial is not None and ((low is not None and initial < low) or (high is not None and initial > high)):
+        check.wrong("initial_value must be between min_value and max_value", f"{at}/initial_value")
 
 
 def _section(check: Check, block: Json, at: str) -> None:

@@ -230,7 +230,13 @@ async def test_postgres_refuses_functions_that_write(postgres: Asked) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["copy orders to program 'touch /tmp/x'", "set role postgres", "show all", "lock orders", "select id from orders for update"],
+    [
+        "copy orders to program 'touch /tmp/x'",
+        "set role postgres",
+        "show all",
+        "lock orders",
+        "select id from orders for update",
+    ],
 )
 async def test_postgres_takes_only_what_gives_rows_of_a_query(postgres: Asked, query: str) -> None:
     with pytest.raises(BadInput, match=r"^database orders: "):

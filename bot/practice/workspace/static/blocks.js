@@ -110,7 +110,7 @@ function typed(item, where, run) {
   if (item.type === "plain_text_input" && item.multiline) return el("textarea", { class: "b-text", rows: 4, placeholder, maxlength: item.max_length, data }, item.initial_value ?? "");
   const type = { datepicker: "date", timepicker: "time", datetimepicker: "datetime-local", number_input: "number", email_text_input: "email", url_text_input: "url" }[item.type] ?? "text";
   const value = item.initial_value ?? item.initial_date ?? item.initial_time;
-  return el("input", { class: "b-text", type, placeholder, value, maxlength: item.max_length, step: item.is_decimal_allowed ? "any" : undefined, data, onchange: (event) => run(event.target.value, event.target) });
+  return el("input", { class: "b-text", type, placeholder, value, maxlength: item.max_length, min: item.min_value, max: item.max_value, step: item.is_decimal_allowed ? "any" : undefined, data, onchange: (event) => run(event.target.value, event.target) });
 }
 
 // What stands in the fields of a modal: {block: {action: value}}.

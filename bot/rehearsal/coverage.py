@@ -1,0 +1,112 @@
+"""What of a runbook its tests reach: each step, each `if` both ways, each `foreach` empty and not, each failure that is planned for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.domain.run import Run, StepRun, StepState
+from bot.domain.runbook import Runbook, Step
+
+Spot = tuple[str, str, str]  # runbook, step, what of it
+REACHED, FAILED = "", "its failure"
+HELD, NOT_HELD = "if: true", "if: false"
+SOME, EMPTY = "foreach: some", "foreach: empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Of one runbook: how many steps and branches there are, how many were reached, and which were not (`restart: if: false`)."""
+
+    runbook: str
+    steps: tuple[int, int]
+    branches: tuple[int, int]
+    missing: tuple[str, ...]
+
+    @property
+    def percent(self) -> float:
+        total = self.steps[1] + self.branches[1]
+        return 100 * (self.steps[0] + self.branches[0]) / total if total else 100.0
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Filled by all tests; a runbook that others call is covered by their tests as well."""
+
+    spots: set[Spot] = field(default_factory=set)
+
+    def asked(self, run: Run, step: StepRun, holds: bool, condition: Callable[[str, str], bool]) -> None:
+        """It was decided whether a step is wanted; `condition(expression, scope)` tells of the calls that it stands in."""
+        if run.undoes is not None:
+            return
+        for scope, call in _calls(run, step.scope):
+            met = holds or not call.if_ or condition(call.if_, scope)
+            self._note(run.scopes[scope].runbook.name, call.id, met)
+            if not met:
+                return
+        book, name = _place(run, step)
+        for one in {name, _local(step.group or step.id, step.scope)}:
+            self._note(book, one, holds)
+
+    def _note(self, book: str, name: str, holds: bool) -> None:
+        self.spots.add((book, name, HELD if holds else NOT_HELD))
+        if holds:
+            self.spots.add((book, name, REACHED))
+
+    def listed(self, run: Run, step: StepRun, items: Any) -> None:
+        self.spots.add((*_place(run, step), SOME if items else EMPTY))
+
+    def ended(self, run: Run) -> None:
+        if run.undoes is None:
+            for step in run.steps:
+                if step.state in (StepState.FAILED, StepState.UNSURE):
+                    self.spots.add((*_place(run, step), FAILED))
+
+    def of(self, runbook: Runbook) -> Covered:
+        steps, branches, missing = [0, 0], [0, 0], []
+        for step in _every(runbook):
+            for what in _spots(runbook, step):
+                counted = steps if what == REACHED else branches
+                counted[1] += 1
+                if (runbook.name, step.id, what) in self.spots:
+                    counted[0] += 1
+                else:
+                    missing.append(f"{step.id}: {what}" if what else step.id)
+        return Covered(runbook.name, (steps[0], steps[1]), (branches[0], branches[1]), tuple(missing))
+
+
+def _calls(run: Run, scope: str) -> Iterator[tuple[str, Step]]:
+    """The calls that a scope stands in, the innermost first, each with the scope that it is made in."""
+    while scope:
+        called = run.scopes[scope]
+        if called.call is not None:
+            yield called.caller, called.call
+        scope = called.caller
+
+
+def _place(run: Run, step: StepRun) -> tuple[str, str]:
+    """The runbook that a step comes from, and its id there."""
+    return run.scopes[step.scope].runbook.name, _local(step.id, step.scope)
+
+
+def _local(name: str, scope: str) -> str:
+    return name.removeprefix(f"{scope}." if scope else "").partition("[")[0]
+
+
+def _every(runbook: Runbook) -> Iterator[Step]:
+    for step in runbook.steps:
+        yield step
+        yield from step.parallel
+
+
+def _spots(runbook: Runbook, step: Step) -> Iterator[str]:
+    yield REACHED
+    if step.if_:
+        yield from (HELD, NOT_HELD)
+    if step.foreach:
+        yield SOME
+        if isinstance(step.foreach, str):
+            yield EMPTY
+    if step.action and (step.on_failure or runbook.on_failure) != "stop":
+        yield FAILED
