@@ -62,6 +62,10 @@ fmt: $(STAMP) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+.PHONY: docs
+docs: $(STAMP) ## Write the generated part of the documentation
+	@$(BIN)/tocsin runbook reference > docs/runbook-reference.md
+
 .PHONY: bench
 bench: $(STAMP) ## Measure: alerts per second, page latency, recovery
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -130,7 +130,7 @@ class Engine:
         allow = (Allowance(actions=("bench.*",), unattended=True),)
         rules = Rules(directory=Directory(people=people, roles={"responders": ("ada",)}), actions=Policy(allow=allow))
         self.decisions = Decisions(store, now, lambda: rules, str)
-        sight = Sight({"bench.count": self.action}, JinjaTemplates(), CelExpressions())
+        sight = Sight({"bench.count": self.action}, JinjaTemplates(), CelExpressions(), lambda: rules)
         advance = Advance(store, now, lambda: rules, sight, str)
         handlers = {**dict.fromkeys(NO_SLACK, nothing), "show_run": self._shown, **advance.handlers()}
         self.waits: asyncio.Queue[tuple[int, str, str]] = asyncio.Queue()

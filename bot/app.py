@@ -168,7 +168,7 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         incidents = Incidents(store, clock, current, redact)
         runbooks = Runbooks(store, room, clock, current)
         decisions = Decisions(store, clock, current, redact)
-        advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions()), redact)
+        advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions(), current), redact)
         review = Review(store, room, clock, templates, documents)
         housekeeping = Housekeeping(store, clock, current)
         handlers = {

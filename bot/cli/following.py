@@ -13,6 +13,7 @@ from bot.domain.people import Actor
 from bot.domain.ports import Clock, Store
 from bot.domain.rules import CurrentRules
 from bot.domain.run import Run, StepRun, StepState
+from bot.domain.timeline import BOT
 from bot.errors import BadInput
 from bot.flow.decisions import Decisions
 from bot.flow.runbooks import Runbooks
@@ -79,7 +80,8 @@ class Following:
         before = (self._told, dict(self._checks))
         for entry in await self._works.store.read(lambda tx: tx.timeline(run.incident_id)):
             if entry.seq > self._told and entry.data.get("run") == run.ref:
-                self._say(f"{entry.at:%H:%M:%S}  {entry.actor}: {entry.text}")
+                by = "" if entry.actor == BOT or entry.actor in entry.text else f"{entry.actor}: "
+                self._say(f"{entry.at:%H:%M:%S}  {by}{entry.text}")
                 self._told = entry.seq
         for step in run.steps:
             if step.state is StepState.CHECKING and step.message and self._checks.get(step.id) != step.message:
@@ -96,6 +98,11 @@ class Following:
         due = await self._works.store.next_due(now)
         if due is not None and now - due >= UNMOVED:
             raise Unmoved
+
+    def _question(self, text: str) -> None:
+        """What was typed before it is not an answer to it."""
+        self._screen.forget()
+        self._say(text)
 
     def _say(self, text: str) -> None:
         self._screen.say(self._shown.line(text))
@@ -128,8 +135,7 @@ class Following:
             how = f", or by --yes {step.plan.digest}" if step.plan else ""
             self._say(f"{run.ref} waits for somebody who may answer, in Slack or on a terminal{how}.")
             return
-        self._screen.forget()
-        self._screen.say(options)
+        self._question(options)
 
     def _refusal(self, run: Run, step: StepRun) -> str | None:
         """Why this person's word does not count here."""
@@ -145,13 +151,12 @@ class Following:
         if step.state is StepState.WAITING:
             glass = "/break glass" if rules.actions.may_break_glass(self._actor, rules.directory) else ""
             if refused:
-                return f"{self._shown.line(refused)} Approve all the same? [N{glass}]" if glass else ""
+                return f"{refused} Approve all the same? [N{glass}]" if glass else ""
             return f"Approve? [y/N{glass}]"
         if refused or step.question is None:
             return ""
         numbered = [f"{number}) {choice}" for number, choice in enumerate(step.question.choices, start=1)]
-        asked = "  ".join(numbered) or step.question.text or "Done? [y/N]"
-        return self._shown.line(asked)
+        return "  ".join(numbered) or step.question.text or "Done? [y/N]"
 
     # -------------------------------------------------------------------------------------------- answering
 
@@ -169,7 +174,7 @@ class Following:
         elif word.lower() in YES:
             await self._decided(self._works.decisions.answer(run.id, step.id, "", self._actor))
         else:
-            self._say(f"{run.ref} waits until it is done: answer y then.")
+            self._question(f"{run.ref} waits until it is done: answer y then.")
 
     async def _judged(self, run: Run, step: StepRun, word: str) -> None:
         """Yes, no, or the glass and then the reason for it."""
@@ -179,13 +184,13 @@ class Following:
             await self._decided(decisions.break_glass(run.id, step.id, digest, word, self._actor))
         elif word.lower() in GLASS:
             self._breaking = True
-            self._say("Why? The reason stands in the timeline and in the post-mortem.")
+            self._question("Why? The reason stands in the timeline and in the post-mortem.")
         elif word.lower() in YES:
             await self._decided(decisions.approve(run.id, step.id, digest, self._actor))
         elif word.lower() in NO:
             await self._decided(decisions.refuse(run.id, step.id, digest, self._actor))
         else:
-            self._say(self._options(run, step))
+            self._question(self._options(run, step))
 
     async def _decided(self, decision: Awaitable[str]) -> None:
         """What became of it; after an objection the question is asked again, if it still stands."""
@@ -202,8 +207,7 @@ class Following:
         """Ctrl-C: whether to stop following. Without anybody to ask, the run goes on."""
         answer: str | None = "leave"
         if self._screen.interactive:
-            self._screen.forget()
-            self._say(f"Cancel {run.ref}, or leave it running? [c/L]")
+            self._question(f"Cancel {run.ref}, or leave it running? [c/L]")
             while (answer := await self._screen.line(60)) is None:
                 pass
         if answer is not None and answer.strip().lower() in ("c", "cancel"):

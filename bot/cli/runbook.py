@@ -33,12 +33,15 @@ commands.command("reference")(runbook_test.reference)
 @commands.command("lint")
 def lint(
     files: Annotated[list[Path], typer.Argument(help="runbook files or folders")],
+    strict: Annotated[bool, typer.Option("--strict", help="fail on warnings too")] = False,
 ) -> None:
-    """Say what is wrong in runbook files, with file and line. Exit code 2 when something is."""
+    """Say what is wrong or doubtful in runbook files, with file and line. Exit code 2 when something is wrong, 1 for warnings with --strict."""
     count, warnings = lint_runbooks(files, app.registry())
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{count} runbook{'' if count == 1 else 's'}: nothing wrong")
+    if strict and warnings:
+        raise typer.Exit(1)
 
 
 @commands.command("plan")
@@ -62,7 +65,9 @@ def plan(
                 labels = await tocsin.runbooks.labels(about)
             me, rules = Actor(id="cli", name="the command line"), tocsin.current()
             going = begun(0, about, runbook, parameters(runbook, given, labels), me, app.now(), settings.runbooks)
-            preview = Preview(Sight(tocsin.actions, JinjaTemplates(), CelExpressions()), app.now, tocsin.current)
+            preview = Preview(
+                Sight(tocsin.actions, JinjaTemplates(), CelExpressions(), tocsin.current), app.now, tocsin.current
+            )
             touches = await tocsin.store.read(lambda tx: tx.touches(app.now() - rules.actions.memory))
             return await preview(going, about, touches), Shown(tocsin.kit.redact)
 

@@ -23,6 +23,7 @@ TIER_OF = {
     "conversations.join": 3,
     "conversations.list": 2,
     "conversations.open": 3,
+    "conversations.replies": 3,
     "conversations.setPurpose": 2,
     "conversations.setTopic": 2,
     "files.completeUploadExternal": 4,

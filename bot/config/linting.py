@@ -37,7 +37,8 @@ def lint(places: Sequence[Path], registry: Registry) -> tuple[int, list[Problem]
 def gathered(places: Sequence[Path], registry: Registry) -> Files:
     """The runbooks of these files and folders, checked. Raises ConfigErrors with all the problems in them."""
     runbooks = Runbooks(Known(registry.actions, None, registry.about))
-    asked = list(dict.fromkeys(_files(places, runbooks.problems)))
+    missing: list[Problem] = []
+    asked = list(dict.fromkeys(_files(places, missing)))
     beside = [path for folder in dict.fromkeys(path.parent for path in asked) for path in _yaml_files(folder)]
     shown = {os.path.normpath(path) for path in asked}
     for path in dict.fromkeys([*asked, *beside]):
@@ -46,8 +47,7 @@ def gathered(places: Sequence[Path], registry: Registry) -> Files:
         if document.readable:
             runbooks.add(document)
     runbooks.finish()
-    wanted = shown | {os.path.normpath(place) for place in places}
-    problems = [problem for problem in runbooks.problems if problem.file in wanted]
+    problems = [problem for problem in runbooks.problems if problem.file in shown] + missing
     if problems:
         raise ConfigErrors(in_order(problems), in_order(runbooks.warnings))
     names = [name for name in runbooks.found if runbooks.documents[name].file in shown]

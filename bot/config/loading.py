@@ -284,7 +284,7 @@ class _Loading:
         self.warnings += runbooks.warnings
         absent = {name for name in ("kubernetes", "prometheus") if getattr(tocsin, name) is None}
         for name, runbook in runbooks.found.items():
-            self.warnings += forbidden(runbook, runbooks.documents[name], allowed)
+            self.warnings += forbidden(runbook, runbooks.documents[name], allowed, self.registry.about)
             self.warnings += helpless(runbook, runbooks.documents[name], absent)
         return runbooks
 

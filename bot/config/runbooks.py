@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from bot.config.files import ActionFacts
 from bot.config.marks import Document, path_text
 from bot.config.problems import Problem, quoted
 from bot.config.routes import bad_matchers
@@ -122,10 +123,13 @@ def _bad_default(name: str, parameter: Parameter) -> str:
 # ------------------------------------------------------------------------------------------------ with the rest of a configuration
 
 
-def forbidden(runbook: Runbook, document: Document, policy: Policy) -> Iterator[Problem]:
+def forbidden(
+    runbook: Runbook, document: Document, policy: Policy, about: Mapping[str, ActionFacts]
+) -> Iterator[Problem]:
     """Steps that the policy would refuse, as far as that shows without running: an action without a rule, a target without one."""
     for step, path in placed(runbook):
-        refusal = policy.refusal(_target(step)) if step.action else None
+        judged = step.action and about.get(step.action, ActionFacts()).way not in ("asks", "waits")
+        refusal = policy.refusal(_target(step)) if judged else None
         if refusal:
             yield document.problem((*path, "action"), f"will be refused: {refusal}")
 

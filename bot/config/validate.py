@@ -97,6 +97,8 @@ def in_words(
     for one in error.errors(include_url=False):
         here = (*path, *located(value, one["loc"]))
         missing = one["type"] == "missing"
+        if one["type"] == "too_short" and len(one["input"]) >= (one.get("ctx") or {}).get("min_length", 0):
+            continue  # it is not: the items that are wrong were not counted
         if any(here[: len(known)] == known for known in (*refused, *pending)):
             continue
         if not missing and any(known[: len(here)] == here for known in pending):

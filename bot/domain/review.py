@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.domain.incident import Incident
 from bot.domain.naming import english_list
+from bot.domain.review_runs import told_runs
 from bot.domain.timeline import BOT, Entry
 
 _ABOUT_ITSELF = ("postmortem",)
@@ -22,7 +23,7 @@ def facts(incident: Incident, timeline: Sequence[Entry]) -> dict[str, Any]:
     entries = [entry for entry in timeline if entry.kind not in _ABOUT_ITSELF]
     when = _moments(entries, incident)
     alerts = [alert for entry in entries if entry.kind in _FIRING for alert in entry.data.get("alerts", ())]
-    runs = _runs(entries)
+    runs = told_runs(entries)
     return {
         "incident": {
             "ref": incident.ref,
@@ -106,11 +107,23 @@ def _summary(incident: Incident, when: dict[str, Any], runs: list[dict[str, Any]
         sentences.append(f"{when['acknowledged_by']} acknowledged it.")
     else:
         sentences.append("Nobody acknowledged it.")
-    done = [run["title"] for run in runs if run["state"] == "succeeded"]
-    if done:
-        sentences.append(f"What was run and verified: {english_list(done)}.")
+    sentences += _about_runs(runs)
     sentences.append("It is resolved." if when["resolved_at"] else "It is not resolved yet.")
     return " ".join(sentences)
+
+
+def _about_runs(runs: list[dict[str, Any]]) -> list[str]:
+    """What was run and held, what was taken back, and whether somebody went past the rules."""
+    succeeded = [run for run in runs if run["state"] == "succeeded"]
+    taken_back = list(dict.fromkeys(run["undoes"] for run in succeeded if run["undoes"]))
+    done = [run["title"] for run in succeeded if not run["undoes"] and run["ref"] not in taken_back]
+    sentences = [f"What was run and verified: {english_list(done)}."] if done else []
+    if taken_back:
+        sentences.append(f"What was taken back: {english_list(taken_back)}.")
+    broken = [run["ref"] for run in runs if run["broken_glass"]]
+    if broken:
+        sentences.append(f"The glass was broken for {english_list(broken)}.")
+    return sentences
 
 
 def _people(entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -120,35 +133,3 @@ def _people(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         if entry.actor != BOT:
             did.setdefault(entry.actor, []).append(entry.text)
     return [{"name": name, "did": texts} for name, texts in did.items()]
-
-
-def _runs(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Every run, put together from its `run_…` entries: each carries the run, and the step that it is about."""
-    runs: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        if not entry.kind.startswith("run_"):
-            continue
-        data = entry.data
-        run = runs.setdefault(
-            data["run"],
-            {
-                "ref": data["run"],
-                "title": data["title"],
-                "state": "",
-                "requested_by": "",
-                "approved_by": [],
-                "steps": {},
-            },
-        )
-        run["state"] = data.get("state", run["state"])
-        run["requested_by"] = data.get("requested_by", run["requested_by"])
-        if entry.kind == "run_approved":
-            run["approved_by"].append(entry.actor)
-        if "step" in data:
-            step = run["steps"].setdefault(
-                data["step"], {"title": data["step"], "state": "", "plan": [], "message": ""}
-            )
-            step.update(
-                {key: data[f"step_{key}"] for key in ("title", "state", "plan", "message") if f"step_{key}" in data}
-            )
-    return [{**run, "steps": list(run["steps"].values())} for run in runs.values()]

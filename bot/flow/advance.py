@@ -339,7 +339,7 @@ class Advance:
         if target is None:
             return move
         touches = await tx.touches(now - policy.memory)
-        held = policy.hold(target, run.id, touches, now)
+        held = policy.hold(target, run.id, touches, now, run.undoes)
         if held and not any(approver.broke_glass for approver in step.approvals):
             return self._failure(run, step, held)
         holder = await tx.hold(target.locked, run.id, now)

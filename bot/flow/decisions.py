@@ -180,7 +180,7 @@ async def _held(tx: Tx, run: Run, step: StepRun, rules: Rules, now: datetime) ->
     if step.target is None:
         return None
     touches = await tx.touches(now - rules.actions.memory)
-    held = rules.actions.hold(step.target, run.id, touches, now)
+    held = rules.actions.hold(step.target, run.id, touches, now, run.undoes)
     return f"{held}. Nothing was done." if held else None
 
 

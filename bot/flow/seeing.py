@@ -14,6 +14,7 @@ from bot.domain.incident import Incident
 from bot.domain.parameters import WRITTEN, parameters, seconds
 from bot.domain.plan import Plan, Undo
 from bot.domain.ports import Action, Doing, Expressions, Templates
+from bot.domain.rules import CurrentRules
 from bot.domain.run import Look, Run, StepRun
 from bot.errors import BadInput, TryLater
 
@@ -35,10 +36,13 @@ class Seen:
 
 
 class Sight:
-    """`actions`: by the name that runbooks use."""
+    """`actions`: by the name that runbooks use. What policy refuses is not even looked at: a look may run a script or send a request."""
 
-    def __init__(self, actions: Mapping[str, Doing], templates: Templates, expressions: Expressions) -> None:
+    def __init__(
+        self, actions: Mapping[str, Doing], templates: Templates, expressions: Expressions, rules: CurrentRules
+    ) -> None:
         self._actions = actions
+        self._rules = rules
         self._templates = templates
         self._expressions = expressions
 
@@ -128,11 +132,14 @@ class Sight:
             ) from error
 
     async def see(self, run: Run, step: StepRun, incident: Incident) -> Seen:
-        """Render, look, and plan. For steps that act."""
+        """Render, ask the policy, look, and plan. For steps that act."""
         action = self.doing(step)
         if action.way != "acts":
             raise BadInput(f"step {step.id}: {step.spec.action} does not look at anything")
         params = self.rendered(run, step, incident)
+        refusal = self._rules().actions.refusal(action.target(params))
+        if refusal:
+            raise BadInput(refusal)
         try:
             async with asyncio.timeout(step.spec.timeout.total_seconds()):
                 state = await action.look(params)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.clients.expressions import CelExpressions
 from bot.clients.http import Http
 from bot.clients.kit import Kit
 from bot.clients.render import JinjaTemplates
 from bot.config.linting import Files
-from bot.domain.ports import Doing
+from bot.domain.ports import Doing, Templates
 from bot.domain.redaction import Redactor
 from bot.domain.run import RunState
 from bot.domain.runbook import Runbook
@@ -35,12 +37,29 @@ class Result:
     seconds: float
 
 
+class _Remembering:
+    """Templates that render the same thing once: a step that waits for something looks again and again, and compiling is what that costs."""
+
+    def __init__(self, templates: Templates) -> None:
+        self._templates = templates
+        self._known: dict[str, Any] = {}
+
+    def value(self, template: Any, facts: Mapping[str, Any]) -> Any:
+        asked = repr((template, facts))
+        if asked not in self._known:
+            self._known[asked] = self._templates.value(template, facts)
+        return deepcopy(self._known[asked])
+
+    def postmortem(self, facts: Mapping[str, Any]) -> str:
+        return self._templates.postmortem(facts)
+
+
 def parts() -> Parts:
     """The real actions without any connection, and the real languages."""
     redact = Redactor()
     kit = Kit(None, None, Http(redact), redact)
     actions: dict[str, Doing] = {name: module.Plugin(kit) for name, module in discover("actions").items()}
-    return Parts(actions, JinjaTemplates(), CelExpressions(), redact)
+    return Parts(actions, _Remembering(JinjaTemplates()), CelExpressions(), redact)
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ class Stage:
         clock: Clock = lambda: self.now  # noqa: E731
         current = partial(_same, rules)
         self._runbooks = Runbooks(store, cast(Room, None), clock, current)  # nothing is shown, so no room is entered
-        sight = RehearsalSight(parts.actions, parts.templates, parts.expressions, self.world, coverage)
+        sight = RehearsalSight(parts.actions, parts.templates, parts.expressions, current, self.world, coverage)
         advance = Advance(store, clock, current, sight, parts.redact)
         self._clicking = Clicking(Decisions(store, clock, current, parts.redact), rules, self.world, self.said)
         handlers: dict[str, Handler] = {

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from bot.domain.incident import Incident
 from bot.domain.plan import Plan, Target, Undo
 from bot.domain.ports import Action, Doing, Expressions, Templates
+from bot.domain.rules import CurrentRules
 from bot.domain.run import Run, StepRun
 from bot.domain.trial import Failure, Given, Trial
 from bot.errors import BadInput, Drifted, GaveUp, TryLater
@@ -180,10 +181,11 @@ class RehearsalSight(Sight):
         actions: Mapping[str, Doing],
         templates: Templates,
         expressions: Expressions,
+        rules: CurrentRules,
         world: World,
         coverage: Coverage,
     ) -> None:
-        super().__init__(actions, templates, expressions)
+        super().__init__(actions, templates, expressions, rules)
         self._world = world
         self._coverage = coverage
 

@@ -198,10 +198,9 @@ class SlackRoom:
         try:
             return await self._channels.by_name(name, priority)
         except SlackError as error:
-            said = (
-                f"{WORDS.get(error.error, error)}: invite the bot with `/invite @Tocsin` there, or name another channel"
-            )
-            raise GaveUp(f"nothing can be posted in #{name}, which {said}") from error
+            advice = "unarchive it" if error.error == "is_archived" else "invite the bot there"
+            why = f"{WORDS.get(error.error, error)}: {advice}, or name another channel"
+            raise GaveUp(f"nothing can be posted in #{name}, which {why}") from error
 
     async def share_postmortem(self, incident: Incident, text: str, key: str, again: bool) -> None:
         channel = await self._channel_of(incident)

@@ -39,6 +39,7 @@ def facts(**changes: Any) -> dict[str, Any]:
             {
                 "ref": "RUN-1", "title": "Roll back", "state": "succeeded", "requested_by": "Tocsin", "approved_by": ["Ada", "Bob"],
                 "steps": [{"title": "Roll it back", "state": "done", "plan": plan, "message": "verified"}],
+                "unattended": [], "broken_glass": [], "answers": [], "undoes": "", "undone_by": [], "ended": "",
             }
         ],
         "timeline": [
@@ -77,6 +78,31 @@ def test_the_whole_story_is_in_it() -> None:
         "Drafted by Tocsin from 12 timeline entries; the last one's hash is `ab12`.\n",
     ):
         assert expected in text
+
+
+UNHAPPY = {
+    "ref": "RUN-2", "title": "Fix", "state": "cancelled", "requested_by": "Ada (command line)", "approved_by": ["Bob"],
+    "unattended": [{"step": "Scale", "rule": "policy.yaml:12 (allow[0])"}],
+    "broken_glass": [{"by": "Bob", "step": "Drain", "reason": "the shop is down"}],
+    "answers": [{"step": "Which", "asked": "Which node?", "answer": "node-3", "by": "Ada"}, {"step": "x", "asked": "Is it dark?", "answer": "", "by": ""}],
+    "undoes": "RUN-1", "undone_by": ["RUN-3", "RUN-4"], "ended": "RUN-2 (Fix) ended, cancelled: Ada cancelled it; nothing was done",
+    "steps": [{"title": "Scale", "state": "skipped", "plan": [], "message": "not done"}],
+}  # fmt: skip
+
+
+def test_a_run_that_went_otherwise_is_told_plainly_and_broken_glass_loudly() -> None:
+    text = TEMPLATES.postmortem(facts(runs=[UNHAPPY]))
+    for expected in (
+        "### RUN-2: Fix (cancelled)\n\n> **The glass was broken.**\n> **Bob**, for Drain: the shop is down\n\nAsked for by",
+        "Asked for by Ada (command line), approved by Bob. It was to take back RUN-1. Taken back by RUN-3, RUN-4.\n\n",
+        "Scale needed no approval: policy.yaml:12 (allow\\[0\\]) lets it run unattended.\n\n",
+        "RUN-2 (Fix) ended, cancelled: Ada cancelled it; nothing was done\n\n",
+        "1. Scale: skipped (not done)\n",
+        "- Which node? **Ada**: node-3\n",
+        "- Is it dark? Nobody answered.\n",
+    ):
+        assert expected in text, text
+    assert "\n\n\n\n" not in text
 
 
 def test_the_same_facts_give_the_same_bytes_whatever_the_order_of_labels() -> None:
@@ -148,6 +174,7 @@ def test_text_from_outside_stays_text_wherever_it_stands(text: str) -> None:
         people=[{"name": text, "did": [text]}],
         timeline=[{"at": T0, "kind": "x", "actor": text, "text": text}],
         context=[{"title": text, "lines": [text], "missing": "", "source": text, "code": False}],
+        runs=[told_run(text)],
     )
     plain = facts(
         summary="W",
@@ -156,8 +183,19 @@ def test_text_from_outside_stays_text_wherever_it_stands(text: str) -> None:
         people=[{"name": "W", "did": ["W"]}],
         timeline=[{"at": T0, "kind": "x", "actor": "W", "text": "W"}],
         context=[{"title": "W", "lines": ["W"], "missing": "", "source": "W", "code": False}],
+        runs=[told_run("W")],
     )
     assert shape(TEMPLATES.postmortem(evil)) == shape(TEMPLATES.postmortem(plain))
+
+
+def told_run(text: str) -> dict[str, Any]:
+    """A run in which everything that somebody wrote is this text."""
+    answer = {"step": text, "asked": text, "answer": text, "by": text}
+    return {
+        **UNHAPPY, "title": text, "requested_by": text, "approved_by": [text], "ended": text, "answers": [answer],
+        "unattended": [{"step": text, "rule": text}], "broken_glass": [{"by": text, "step": text, "reason": text}],
+        "steps": [{"title": text, "state": "done", "plan": [text.replace("\n", " ")], "message": text}],
+    }  # fmt: skip
 
 
 def shape(text: str) -> list[str]:

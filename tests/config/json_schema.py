@@ -17,7 +17,7 @@ KINDS = {
 }
 CHECKED = {
     *("type", "enum", "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength"),
-    *("minItems", "maxItems", "items", "properties", "required", "additionalProperties", "$ref", "anyOf", "allOf", "if", "then"),
+    *("minItems", "maxItems", "items", "properties", "required", "additionalProperties", "patternProperties", "$ref", "anyOf", "allOf", "if", "then"),
     *("$schema", "$defs", "title", "description", "default", "format", "else"),
 }  # fmt: skip
 
@@ -70,5 +70,8 @@ def _object(value: dict[str, Any], schema: Mapping[str, Any], root: Mapping[str,
     for name in schema.get("required", ()):
         if name not in value:
             yield f"{path}: {name} is missing"
+    patterns = schema.get("patternProperties", {})
     for name, item in value.items():
-        yield from violations(item, known.get(name, schema.get("additionalProperties", True)), root, f"{path}.{name}")
+        fitting = next((wanted for pattern, wanted in patterns.items() if re.search(pattern, name)), None)
+        wanted = known.get(name, fitting if fitting is not None else schema.get("additionalProperties", True))
+        yield from violations(item, wanted, root, f"{path}.{name}")

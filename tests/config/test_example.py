@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from bot import app
 from bot.config import Config, Hmac, Registry, load, schema
 from bot.domain.plan import Target
 from bot.domain.routing import find
-from bot.plugins import discover
 from tests.config.folder import GOOD, REGISTRY
 from tests.config.json_schema import violations
 
@@ -35,8 +35,7 @@ ENVIRON = {
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    kinds = ("sources", "actions", "gatherers")
-    return Registry(*({name: module.Params for name, module in discover(kind).items()} for kind in kinds))
+    return app.registry()
 
 
 @pytest.fixture(scope="module")

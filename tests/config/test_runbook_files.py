@@ -18,7 +18,7 @@ def test_a_runbook_without_its_title_is_told_with_the_key_that_was_meant(tmp_pat
     assert problems(tmp_path, {FILE: RUNBOOK.replace("title:", "tilte:")}) == [
         f'{FILE}:1:1: "title" is missing',
         f'{FILE}:2:1: tilte: unknown key "tilte"; did you mean "title"? '
-        "(known: approve, description, match, mitigates, name, params, start, steps, title)",
+        "(known: approve, description, match, mitigates, name, on_failure, params, start, steps, tests, title)",
     ]
 
 
@@ -55,8 +55,8 @@ steps:
   - id: ask
     action: http.request
     with:
-      url: "https://flags.example/{{ run.id }}"
-      headers: {X-Version: 1.10, X-Why: "{% for x in incident.labels %}{{ x }}{% endfor %}"}
+      url: "https://flags.example/{{ run.ref }}"
+      headers: {X-Version: 1.10, X-Why: "{% if incident.labels.team is defined %}{{ steps.scale.state }}{% endif %}"}
     verify: {every: 1s, within: 1h30m}
 """
 
@@ -91,7 +91,7 @@ def test_a_plugin_whose_own_check_stumbles_is_a_problem_and_not_a_crash(tmp_path
     registry = Registry(REGISTRY.sources, {**REGISTRY.actions, "odd.one": Stumbling}, REGISTRY.gatherers)
     found = problems(tmp_path, {"runbooks/x.yaml": text}, registry=registry)
     assert found == ["runbooks/x.yaml:4:40: steps[0].with: odd.one cannot use this: ZeroDivisionError"]
-    assert problems(tmp_path, {"runbooks/x.yaml": text.replace("U}", '"{{ run.id }}"}')}, registry=registry) == []
+    assert problems(tmp_path, {"runbooks/x.yaml": text.replace("U}", '"{{ run.ref }}"}')}, registry=registry) == []
 
 
 @pytest.mark.parametrize("folders", ["[]", ""])

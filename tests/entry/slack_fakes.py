@@ -14,9 +14,10 @@ from aiohttp import web
 
 from bot.clients.slack import SlackGateway
 from bot.domain.alert import AlertState
+from bot.domain.expand import begun
 from bot.domain.incident import Incident
 from bot.domain.people import Actor
-from bot.domain.run import Run, begun
+from bot.domain.run import Run
 from bot.domain.runbook import Runbook
 from bot.domain.timeline import Entry
 from bot.entry.slack.app import SocketMode, build, http_routes
@@ -24,8 +25,8 @@ from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
 from bot.practice.workspace.site import WorkspaceSettings
 from bot.practice.workspace.state import Message
-from tests.practice.workspace_site import Site, listening
-from tests.room.samples import ADA, DIRECTORY, NOW, alert, incident, runbook
+from tests.practice.workspace_site import Site, listening, until
+from tests.room.samples import ADA, DIRECTORY, NOW, alert, incident, runbook, waiting_run
 
 
 @dataclass
@@ -39,9 +40,11 @@ class FakeFlows:
     open_incidents: list[Incident] = field(default_factory=lambda: [incident()])
     severities: Sequence[str] = ("critical", "warning", "info")
     all: Sequence[Runbook] = (runbook(), runbook(name="restart", title="Restart", params={}))
+    runs: list[Run] = field(default_factory=lambda: [waiting_run()])
+    of_alerts: dict[str, str] = field(default_factory=lambda: {"service": "checkout"})
 
     def flows(self) -> Flows:
-        return Flows(self, self, self, lambda: DIRECTORY, self.once)  # type: ignore[arg-type]
+        return Flows(self, self, self, self, lambda: DIRECTORY, self.once)  # type: ignore[arg-type]
 
     async def _did(self, *call: Any) -> str:
         if self.gate is not None:
@@ -87,7 +90,9 @@ class FakeFlows:
         if found is None:
             raise BadInput(f"There is no INC-{incident_id}. `/incident list` shows what is open.")
         timeline = [Entry(at=NOW, kind="opened", text="INC-7 opened <b>")]
-        return SimpleNamespace(incident=found, alerts=[AlertState(alert(), NOW, NOW)], runs=[], timeline=timeline)
+        return SimpleNamespace(
+            incident=found, alerts=[AlertState(alert(), NOW, NOW)], runs=self.runs, timeline=timeline
+        )
 
     async def of_channel(self, channel_id: str) -> Incident | None:
         return next((one for one in self.open_incidents if one.channel_id == channel_id), None)
@@ -104,6 +109,38 @@ class FakeFlows:
 
     async def refuse(self, run_id: int, step_id: str, digest: str, actor: Actor) -> str:
         return await self._did("refuse", run_id, step_id, digest, actor.id)
+
+    async def labels(self, incident: Incident) -> dict[str, str]:
+        return self.of_alerts
+
+    async def history(self, runbook: str = "", limit: int = 20) -> Sequence[Run]:
+        if runbook and runbook not in [one.name for one in self.all]:
+            raise BadInput(f"There is no runbook called {runbook!r}.")
+        return [run for run in self.runs if runbook in ("", run.runbook.name)][:limit]
+
+    async def run(self, run_id: int) -> Run:
+        found = next((run for run in self.runs if run.id == run_id), None)
+        if found is None:
+            raise BadInput(f"There is no RUN-{run_id}.")
+        return found
+
+    async def break_glass(self, run_id: int, step_id: str, digest: str, reason: str, actor: Actor) -> str:
+        return await self._did("break_glass", run_id, step_id, digest, reason, actor.id)
+
+    async def answer(self, run_id: int, step_id: str, answer: str, actor: Actor) -> str:
+        return await self._did("answer", run_id, step_id, answer, actor.id)
+
+    async def pause(self, run_id: int, actor: Actor) -> str:
+        return await self._did("pause", run_id, actor.id)
+
+    async def resume(self, run_id: int, actor: Actor) -> str:
+        return await self._did("resume", run_id, actor.id)
+
+    async def cancel(self, run_id: int, actor: Actor) -> str:
+        return await self._did("cancel", run_id, actor.id)
+
+    async def undo(self, run_id: int, actor: Actor) -> str:
+        return await self._did("undo", run_id, actor.id)
 
     async def draft(self, incident_id: int) -> tuple[str, str]:
         await self._did("draft", incident_id)
@@ -140,6 +177,11 @@ class Desk:
         """What only this person was shown, oldest first."""
         there: Sequence[Message] = list(self.site.workspace.state.channels[channel or self.channel].ephemerals.values())
         return [message.text for message in there if message.only_for == user]
+
+    async def form(self, user: str = "U0ADA") -> dict[str, Any]:
+        """The modal, once it is open."""
+        await until(lambda: self.site.workspace.state.top_view(user))
+        return self.view(user)
 
     def view(self, user: str = "U0ADA") -> dict[str, Any]:
         top = self.site.workspace.state.top_view(user)

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from bot.entry.slack.commands import Ask, Commands, Reply
+from bot.domain.run import Approver
+from bot.entry.slack.asked import Ask, Reply
+from bot.entry.slack.commands import Commands
 from bot.errors import BadInput
 from bot.practice.workspace.blocks import check_message
+from bot.room import blocks as kit
 from tests.entry.slack_fakes import FakeFlows
-from tests.room.samples import ADA, incident
+from tests.room.samples import ADA, NOW, changed_run, incident, waiting_run
 
 HERE = incident().channel_id
 
@@ -51,6 +54,10 @@ async def run(
         ),
         ("runbook scale-out name=“two words”", ("start", 7, "scale-out", {"name": "two words"}, "ada")),
         ("postmortem", ("draft", 7)),
+        ("run RUN-3 pause", ("pause", 3, "ada")),
+        ("run run3 RESUME", ("resume", 3, "ada")),
+        ("run cancel RUN-3", ("cancel", 3, "ada")),
+        ("run undo", ("undo", 3, "ada")),
     ],
 )
 async def test_a_command_is_one_call_of_the_flow(text: str, call: tuple[Any, ...]) -> None:
@@ -72,6 +79,18 @@ async def test_a_command_is_one_call_of_the_flow(text: str, call: tuple[Any, ...
         ("runbook scale-out replicas", "'replicas' is not `key=value`."),
         ("runbook scale-out name='x", "A quotation mark has no partner"),
         ("show INC-99", "There is no INC-99."),
+        (
+            "run RUN-3 puase",
+            "'puase' is nothing that can be done with a run; did you mean \"pause\"? There are: pause, resume, cancel, undo. "
+            "For example `/incident run RUN-3 pause`.",
+        ),
+        ("run RUN-3 pause now", "'pause' is nothing that can be done with a run"),
+        ("run RUN-99", "There is no RUN-99."),
+        ("run scale-out", "`/incident run` is about a run that has begun, like RUN-3. `/incident runbook` plans"),
+        ("run INC-7", "`/incident run` is about a run that has begun"),
+        ("runbook RUN-3", "RUN-3 is a run, not a runbook: `/incident run RUN-3` shows it."),
+        ("runs restrat", "There is no runbook called 'restrat'."),
+        ("rnus", 'There is no `/incident rnus`; did you mean "runs"?'),
     ],
 )
 async def test_a_wrong_command_says_what_to_type_instead_and_does_nothing(text: str, words: str) -> None:
@@ -144,3 +163,76 @@ async def test_a_command_without_words_opens_a_form_where_one_can_be_opened(text
 
 async def test_without_a_form_the_runbooks_are_listed() -> None:
     assert (await run("runbook"))[0].text == "`scale-out` Scale out\n`restart` Restart"
+
+
+# ------------------------------------------------------------------------------------------------ runs
+
+
+async def test_a_run_is_shown_with_its_buttons() -> None:
+    reply, calls = await run("run RUN-3")
+    check_message(list(reply.blocks))
+    actions = [
+        element["action_id"] for block in reply.blocks if block["type"] == "actions" for element in block["elements"]
+    ]
+    assert actions == [kit.APPROVE, kit.REFUSE, kit.GLASS, kit.PAUSE, kit.CANCEL]
+    assert f"RUN-3 as it is now, for you alone. Its own message in <#{HERE}> is kept up to date." in str(reply.blocks)
+    assert "(Ada, Bob)" in str(reply.blocks)
+    assert calls == []
+
+
+async def test_without_a_number_it_is_the_only_run_that_is_under_way_here() -> None:
+    several = FakeFlows(runs=[changed_run(id=1), waiting_run()])
+    assert "RUN-3" in (await run("run", several))[0].text
+    two = FakeFlows(runs=[waiting_run(), waiting_run().model_copy(update={"id": 4})])
+    with pytest.raises(BadInput, match=r"Which run.*Under way here: RUN-3, RUN-4"):
+        await run("run pause", two)
+    assert two.calls == []
+    for fakes, channel in ((FakeFlows(runs=[changed_run()]), HERE), (FakeFlows(), "C0OTHER")):
+        with pytest.raises(BadInput, match="Which run"):
+            await run("run", fakes, channel)
+
+
+@pytest.mark.parametrize("text", ["run RUN-3", "run RUN-3 cancel", "runs INC-7"])
+async def test_a_run_of_a_private_incident_is_for_its_own_channel(text: str) -> None:
+    fakes = FakeFlows(open_incidents=[incident(private=True)])
+    with pytest.raises(BadInput, match="private"):
+        await run(text, fakes, channel="C0OTHER")
+    assert fakes.calls == []
+    assert (await run(text, fakes))[0].text
+
+
+async def test_the_runs_here_are_one_line_each_the_newest_first() -> None:
+    broken = changed_run(id=4, undone_by=5)
+    glass = broken.steps[0].to(approvals=(Approver(actor=ADA, digest="d", at=NOW, broke_glass="it burns"),))
+    reply, _ = await run("runs", FakeFlows(runs=[waiting_run(title="<!here>"), broken.with_steps("scale", [glass])]))
+    check_message(list(reply.blocks))
+    lines = reply.blocks[0]["text"]["text"].splitlines()
+    assert lines == [
+        "❌ *RUN-4* Scale out: failed, RUN-5 takes it back, 1 step changed something, 🔨 glass broken; INC-7, by Ada, "
+        "<!date^1772334000^{date_short_pretty} {time}|2026-03-01 03:00 UTC>",
+        "✋ *RUN-3* &lt;!here&gt;: step 1 of 2 waits for an approval, nothing changed; INC-7, by Ada, "
+        "<!date^1772334000^{date_short_pretty} {time}|2026-03-01 03:00 UTC>",
+    ]
+
+
+async def test_outside_a_channel_the_runs_of_all_incidents_are_listed_and_private_ones_only_counted() -> None:
+    fakes = FakeFlows(runs=[waiting_run(title="secret"), changed_run(id=4, incident_id=8)])
+    fakes.open_incidents = [incident(private=True), incident(id=8)]
+    reply, _ = await run("runs", fakes, channel="C0OTHER")
+    assert "secret" not in str(reply)
+    assert "🔒 *RUN-3* of INC-7: waiting" in str(reply)
+    assert "*RUN-4* Scale out: failed" in str(reply)
+
+
+async def test_the_runs_of_a_runbook_and_of_an_incident_that_has_none() -> None:
+    assert "RUN-3" in (await run("runs scale-out"))[0].text
+    assert (await run("runs restart"))[0].text == "There has been no run of `restart` yet."
+    assert (await run("history", FakeFlows(runs=[])))[0].text == "There has been no run of INC-7 yet."
+
+
+async def test_a_long_history_says_how_many_there_were_before() -> None:
+    many = [changed_run(id=n) for n in range(1, 40)]
+    reply, _ = await run("runs", FakeFlows(runs=many))
+    check_message(list(reply.blocks))
+    assert "*RUN-39*" in str(reply.blocks[0])
+    assert "and 19 earlier" in str(reply.blocks[-1])

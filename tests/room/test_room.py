@@ -445,7 +445,7 @@ async def test_a_channel_that_cannot_be_posted_in_says_what_to_do(house: House) 
     with pytest.raises(GaveUp, match="no channel #nowhere that the bot can see: create it, or invite the bot"):
         await house.room.post(opened, "nowhere", "x", "post:k", False)
     house.trouble("error", "conversations.join", error="is_archived")
-    with pytest.raises(GaveUp, match="#general, which is archived: invite the bot with `/invite @Tocsin` there, or"):
+    with pytest.raises(GaveUp, match="#general, which is archived: unarchive it, or name another channel"):
         await house.room.post(opened, "general", "x", "post:k", False)
 
 

@@ -11,6 +11,7 @@ from bot.domain.expand import begun, revocable
 from bot.domain.people import TOCSIN, Directory
 from bot.domain.plan import Diff, Plan, Question
 from bot.domain.run import Approver, Run, RunState, StepState, failed, moved
+from bot.errors import BadInput
 from bot.flow import telling
 from bot.practice.workspace.blocks import check_message
 from bot.room import blocks as kit
@@ -428,10 +429,10 @@ FORGED = [
 
 @pytest.mark.parametrize("value", [*FORGED, "9" * 30 + ":ab:a"])
 def test_a_value_that_tocsin_did_not_write_is_refused(value: str) -> None:
-    with pytest.raises(Exception, match="does not say which step"):
+    with pytest.raises(BadInput, match="does not say which step"):
         about(value)
     if value != "3":
-        with pytest.raises(Exception, match="does not say which run"):
+        with pytest.raises(BadInput, match="does not say which run"):
             about_run(value)
 
 

@@ -110,7 +110,7 @@ class House:
         self.runbooks = Runbooks(store, self.room, self.clock, lambda: self.rules)
         self.decisions = Decisions(store, self.clock, lambda: self.rules, lambda text: text)
         self.actions: dict[str, Doing] = {"fake.set": self.action, **people_actions()}
-        sight = Sight(self.actions, templates, CelExpressions())
+        sight = Sight(self.actions, templates, CelExpressions(), lambda: self.rules)
         self.advance = Advance(store, self.clock, lambda: self.rules, sight, lambda text: text)
         self.review = Review(store, self.room, self.clock, templates, self.documents)
         self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules)

@@ -17,7 +17,7 @@ For expressions, `state.value` is the first column of the first row (null withou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -36,12 +36,12 @@ LONGEST_REASON = 300
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    literal: ClassVar[tuple[str, ...]] = ("query",)  # no templates in it, and none is rendered there
     database: str = Field(min_length=1, max_length=100, description="its name under `databases:` in tocsin.yaml")
     query: str = Field(
         min_length=1,
         max_length=10_000,
         description="one SELECT, without templates: values go into `args`",
-        json_schema_extra={"templates": False},
     )
     args: tuple[Value, ...] = Field(default=(), max_length=50, description="values for $1, $2, … (or ?), in order")
     expect: Comparison | None = Field(
