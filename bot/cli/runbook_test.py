@@ -23,7 +23,7 @@ def rehearse(
     files: Annotated[list[Path], typer.Argument(help="runbook files or folders")],
     only: Annotated[str, typer.Option("-k", help="only tests whose name, or whose runbook's, has this word")] = "",
     coverage: Annotated[
-        float | None, typer.Option(min=0, max=100, help="fail below this percentage of steps and branches")
+        int | None, typer.Option(min=0, max=100, help="fail below this percentage of steps and branches")
     ] = None,
 ) -> None:
     """Run the `tests:` of runbooks, without any outside world. Exit code 1 when one fails, 2 when a file is wrong."""
@@ -49,7 +49,7 @@ def rehearse(
     typer.echo(f"{len(results)} tests of {len(found.names)} runbooks, {failed} failed, {seconds:.2f} s{each}")
     low = [one for one in covered if coverage is not None and one.percent < coverage]
     for one in low:
-        typer.echo(f"{one.runbook}: {one.percent:.0f} % of its steps and branches are tested, wanted {coverage:g} %")
+        typer.echo(f"{one.runbook}: {one.percent} % of its steps and branches are tested, wanted {coverage} %")
     if failed or low:
         raise typer.Exit(1)
 
@@ -72,7 +72,7 @@ def _table(covered: Sequence[Covered]) -> None:
     typer.echo(f"\n{'runbook':{width}}  steps  branches  covered")
     for one in covered:
         steps, branches = (f"{reached}/{there}" for reached, there in (one.steps, one.branches))
-        typer.echo(f"{one.runbook:{width}}  {steps:>5}  {branches:>8}  {one.percent:>5.0f} %")
+        typer.echo(f"{one.runbook:{width}}  {steps:>5}  {branches:>8}  {one.percent:>5} %")
         if one.missing:
             rest = len(one.missing) - SHOWN_MISSING
             more = f" and {rest} more" if rest > 0 else ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bot.domain.naming import clipped
 from bot.domain.ports import Doing
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run, StepRun, StepState
 from bot.domain.trial import Expect, Trial
 from bot.rehearsal.world import World, of_step
 
@@ -38,9 +38,10 @@ def told_by(runs: Sequence[Run], timeline: Sequence[str], said: Sequence[str]) -
     return [text for text in dict.fromkeys([*timeline, *of_runs, *said]) if text]
 
 
-def planned_again(runs: Sequence[Run], acting: dict[str, Doing]) -> Iterator[str]:
-    """Of a second run: what it would change although the first one has left everything as desired."""
-    for step in (step for run in runs for step in run.steps):
+def planned_again(first: Run, runs: Sequence[Run], acting: Mapping[str, Doing]) -> Iterator[str]:
+    """Of a second run: what it would change although the first one has left everything as desired, but for steps that failed and were let be."""
+    failed = {step.id for step in first.steps if step.state is StepState.FAILED}
+    for step in (step for run in runs for step in run.steps if step.id not in failed):
         doing = acting.get(step.spec.action)
         if step.plan and doing is not None and doing.way == "acts" and doing.writes and doing.observable:
             yield f"again: a second run would change something: step {step.id}: {'; '.join(map(str, step.plan.diffs))}"

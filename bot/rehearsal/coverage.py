@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from bot.domain.runbook import Runbook, Step
 
 Spot = tuple[str, str, str]  # runbook, step, what of it
 REACHED, FAILED = "", "its failure"
+ANY = "any step"  # when the runbook as a whole says what a failure means
 HELD, NOT_HELD = "if: true", "if: false"
 SOME, EMPTY = "foreach: some", "foreach: empty"
 
@@ -25,9 +26,10 @@ class Covered:
     missing: tuple[str, ...]
 
     @property
-    def percent(self) -> float:
+    def percent(self) -> int:
+        """Rounded down: 100 only when nothing is missing."""
         total = self.steps[1] + self.branches[1]
-        return 100 * (self.steps[0] + self.branches[0]) / total if total else 100.0
+        return 100 * (self.steps[0] + self.branches[0]) // total if total else 100
 
 
 @dataclass(slots=True)
@@ -61,18 +63,19 @@ class Coverage:
         if run.undoes is None:
             for step in run.steps:
                 if step.state in (StepState.FAILED, StepState.UNSURE):
-                    self.spots.add((*_place(run, step), FAILED))
+                    book, name = _place(run, step)
+                    self.spots |= {(book, name, FAILED), (book, ANY, FAILED)}
 
-    def of(self, runbook: Runbook) -> Covered:
+    def of(self, runbook: Runbook, acting: Collection[str]) -> Covered:
+        """`acting`: the actions that can fail in a test; who is told, asked or waited for cannot."""
         steps, branches, missing = [0, 0], [0, 0], []
-        for step in _every(runbook):
-            for what in _spots(runbook, step):
-                counted = steps if what == REACHED else branches
-                counted[1] += 1
-                if (runbook.name, step.id, what) in self.spots:
-                    counted[0] += 1
-                else:
-                    missing.append(f"{step.id}: {what}" if what else step.id)
+        for name, what in _spots(runbook, acting):
+            counted = steps if what == REACHED else branches
+            counted[1] += 1
+            if (runbook.name, name, what) in self.spots:
+                counted[0] += 1
+            else:
+                missing.append(f"{name}: {what}" if what else name)
         return Covered(runbook.name, (steps[0], steps[1]), (branches[0], branches[1]), tuple(missing))
 
 
@@ -94,19 +97,17 @@ def _local(name: str, scope: str) -> str:
     return name.removeprefix(f"{scope}." if scope else "").partition("[")[0]
 
 
-def _every(runbook: Runbook) -> Iterator[Step]:
-    for step in runbook.steps:
-        yield step
-        yield from step.parallel
-
-
-def _spots(runbook: Runbook, step: Step) -> Iterator[str]:
-    yield REACHED
-    if step.if_:
-        yield from (HELD, NOT_HELD)
-    if step.foreach:
-        yield SOME
-        if isinstance(step.foreach, str):
-            yield EMPTY
-    if step.action and (step.on_failure or runbook.on_failure) != "stop":
-        yield FAILED
+def _spots(runbook: Runbook, acting: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What there is to reach: (step, what of it)."""
+    for step in (one for top in runbook.steps for one in (top, *top.parallel)):
+        yield step.id, REACHED
+        if step.if_:
+            yield from ((step.id, HELD), (step.id, NOT_HELD))
+        if step.foreach:
+            yield step.id, SOME
+            if isinstance(step.foreach, str):
+                yield step.id, EMPTY
+        if step.action in acting and step.on_failure is not None:
+            yield step.id, FAILED
+    if runbook.on_failure != "stop":
+        yield ANY, FAILED

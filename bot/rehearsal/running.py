@@ -15,7 +15,7 @@ from bot.clients.render import JinjaTemplates
 from bot.config.linting import Files
 from bot.domain.ports import Doing, Templates
 from bot.domain.redaction import Redactor
-from bot.domain.run import RunState
+from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
 from bot.domain.trial import Trial
 from bot.errors import BadInput
@@ -82,7 +82,8 @@ class Rehearsal:
                     yield Result(name, trial.name, self._place(name, number), tuple(failures), seconds)
 
     def covered(self) -> list[Covered]:
-        return [self.coverage.of(self.files.all.found[name]) for name in self.files.names]
+        acting = {name for name, doing in self.parts.actions.items() if doing.way == "acts"}
+        return [self.coverage.of(self.files.all.found[name], acting) for name in self.files.names]
 
     async def _failures(self, library: Mapping[str, Runbook], runbook: Runbook, trial: Trial) -> list[str]:
         stage = await Stage.built(self.parts, rules_for(library), runbook, trial, self.coverage)
@@ -95,15 +96,15 @@ class Rehearsal:
             return ["it did not start by itself" + "".join(f": {line}" for line in told)]
         failures = list(stage.world.problems) or list(differences(trial, runs, told, stage.world))
         if not failures and trial.expect.again and runs[0].state is RunState.SUCCEEDED:
-            failures += await self._again(stage)
+            failures += await self._again(stage, runs[0])
         return failures
 
-    async def _again(self, stage: Stage) -> list[str]:
+    async def _again(self, stage: Stage, first: Run) -> list[str]:
         try:
             runs = await stage.again()
         except BadInput as error:
             return [f"again: a second run could not be started: {error}"]
-        return list(planned_again(runs, dict(self.parts.actions)))
+        return list(planned_again(first, runs, self.parts.actions))
 
     def _place(self, runbook: str, number: int) -> str:
         found = self.files.all.documents[runbook].problem(("tests", number, "name"), "")

@@ -71,7 +71,7 @@ def runbooks(
 def break_glass(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
     """The reason of somebody who approves outside the rules."""
     lines = step.plan.lines() if step.plan else []
-    texts, _ = mrkdwn.code_blocks(lines, most=2)
+    texts, left_out = mrkdwn.code_blocks(lines, most=2)
     told = (
         "🔨 *This approves the plan alone*, without the other people that it needs, and past a freeze, a cooldown or a rate. "
         "Only who may break the glass can do it. Your name and your reason stand in the channel, in the timeline and in the post-mortem."
@@ -79,6 +79,7 @@ def break_glass(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
     shown = [
         kit.section(f"{run.ref}: {mrkdwn.bold(step.title, 200)}"),
         *(kit.section(part) for part in texts),
+        *([kit.context(f"{left_out} more lines of this plan do not fit here.")] if left_out else []),
         kit.section(told),
         input_block(REASON, "Why can it not wait?", text(REASON, "", most=REASON_LIMIT, lines=True)),
     ]

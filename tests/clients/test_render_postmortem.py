@@ -84,7 +84,8 @@ UNHAPPY = {
     "ref": "RUN-2", "title": "Fix", "state": "cancelled", "requested_by": "Ada (command line)", "approved_by": ["Bob"],
     "unattended": [{"step": "Scale", "rule": "policy.yaml:12 (allow[0])"}],
     "broken_glass": [{"by": "Bob", "step": "Drain", "reason": "the shop is down"}],
-    "answers": [{"step": "Which", "asked": "Which node?", "answer": "node-3", "by": "Ada"}, {"step": "x", "asked": "Is it dark?", "answer": "", "by": ""}],
+    "answers": [{"step": "Which", "asked": "Which node?", "answer": "node-3", "by": "Ada"},
+                {"step": "x", "asked": "Is it dark?", "answer": "", "by": ""}],
     "undoes": "RUN-1", "undone_by": ["RUN-3", "RUN-4"], "ended": "RUN-2 (Fix) ended, cancelled: Ada cancelled it; nothing was done",
     "steps": [{"title": "Scale", "state": "skipped", "plan": [], "message": "not done"}],
 }  # fmt: skip

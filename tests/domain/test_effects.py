@@ -26,8 +26,11 @@ MADE: dict[str, Effect] = {
     "gather": effects.gather(7, 1, NOW),
     "show_context": effects.show_context(7, 1, NOW),
     "offer": effects.offer(7, 1, NOW),
-    "advance_run": effects.advance_run(2, NOW),
+    "advance_run": effects.advance_run(2, "scale", NOW),
     "show_run": effects.show_run(7, 2, NOW),
+    "share_output": effects.share_output(7, 2, "scale", NOW),
+    "post": effects.post(7, "tocsin-run-2-tell", "ops", "text", NOW),
+    "summon": effects.summon(7, "tocsin-run-2-wake", "person:ada", "why", NOW),
     "review": effects.review(7, 1, NOW),
     "share_review": effects.share_review(7, 1, NOW),
 }
@@ -64,15 +67,32 @@ def test_keys_tell_apart_what_is_different() -> None:
 
 
 def test_what_happens_in_a_channel_happens_in_order_and_no_page_waits_for_it() -> None:
-    channel = {"open_channel", "invite", "card", "topic", "say", "show_context", "show_run", "share_review"}
+    channel = {
+        "open_channel",
+        "invite",
+        "card",
+        "topic",
+        "say",
+        "show_context",
+        "show_run",
+        "share_output",
+        "share_review",
+    }
     assert {name for name, effect in MADE.items() if effect.lane == "incident:7"} == channel
     own = {name for name, effect in MADE.items() if effect.lane == effect.key}
-    assert {"page", "escalate", "alarm", "gather", "offer"} <= own
+    assert {"page", "escalate", "alarm", "gather", "offer", "post", "summon"} <= own
+    assert effects.post(7, "k", "", "text", NOW).lane == "incident:7", (
+        "into the incident's own channel, after what is before it"
+    )
+
+
+def test_the_steps_of_a_run_do_not_wait_for_each_other() -> None:
+    assert effects.advance_run(2, "left", NOW).lane != effects.advance_run(2, "right", NOW).lane
 
 
 def test_pages_come_first_and_cosmetics_last() -> None:
     order = sorted(MADE, key=lambda name: MADE[name].priority)
-    assert {name for name in order if MADE[name].priority is Priority.PAGE} == {"page", "escalate", "alarm"}
+    assert {name for name in order if MADE[name].priority is Priority.PAGE} == {"page", "escalate", "alarm", "summon"}
     assert {name for name in order if MADE[name].priority is Priority.COSMETICS} == {"topic", "review", "share_review"}
     assert MADE["open_channel"].priority < MADE["show_run"].priority < MADE["card"].priority < MADE["gather"].priority
 

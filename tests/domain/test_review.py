@@ -82,6 +82,112 @@ def test_a_run_is_put_together_from_its_entries() -> None:
     assert "What was run and verified: Roll back." in found["summary"]
 
 
+def of_run(minutes: float, kind: str, actor: str = "Tocsin", run: str = "RUN-1", **data: Any) -> Entry:
+    return entry(minutes, kind, actor, run=run, title="Roll back", **data)
+
+
+def step(name: str, state: str, **more: Any) -> dict[str, Any]:
+    return {
+        "step": name,
+        "step_title": name.capitalize(),
+        "step_state": state,
+        **{f"step_{key}": value for key, value in more.items()},
+    }
+
+
+def runs_of(*entries: Entry) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = told(OPENED, *entries)["runs"]
+    return found
+
+
+def test_broken_glass_stands_apart_with_who_what_and_why() -> None:
+    (run,) = runs_of(
+        of_run(1, "run_started", state="planning", requested_by="Bob", **step("drain", "pending")),
+        of_run(2, "run_glass_broken", "Ada", broke_glass="the shop is down", **step("drain", "approved")),
+        of_run(3, "run_approved", "Ada", **step("cordon", "approved")),
+    )
+    assert run["broken_glass"] == [{"by": "Ada", "step": "Drain", "reason": "the shop is down"}]
+    assert run["approved_by"] == ["Ada"]
+    found = told(OPENED, of_run(1, "run_glass_broken", "Ada", broke_glass="x", **step("drain", "approved")))
+    assert "The glass was broken for RUN-1." in found["summary"]
+
+
+def test_an_undo_is_told_on_both_runs_and_takes_the_success_back() -> None:
+    entries = [
+        of_run(1, "run_started", state="planning", requested_by="Bob", **step("do", "pending")),
+        of_run(2, "run_ended", state="succeeded", **step("do", "done")),
+        of_run(3, "run_started", "Ada", run="RUN-2", state="planning", undoes="RUN-1", **step("undo.do", "pending")),
+    ]
+    found = told(OPENED, *entries)
+    assert "What was run and verified: Roll back." in found["summary"]
+    assert [(run["undoes"], run["undone_by"]) for run in found["runs"]] == [("", []), ("RUN-1", [])]
+    found = told(OPENED, *entries, of_run(4, "run_ended", run="RUN-2", state="succeeded", **step("undo.do", "done")))
+    assert [(run["undoes"], run["undone_by"]) for run in found["runs"]] == [("", ["RUN-2"]), ("RUN-1", [])]
+    assert "What was taken back: RUN-1." in found["summary"]
+    assert "run and verified" not in found["summary"]
+
+
+@pytest.mark.parametrize("state", ["cancelled", "refused", "expired", "failed", "unsure"])
+def test_a_run_that_did_not_succeed_says_so_in_words(state: str) -> None:
+    ended = of_run(3, "run_ended", "Ada", state=state, **step("do", "skipped", message="not done"))
+    (run,) = runs_of(of_run(1, "run_started", state="planning", requested_by="Bob", **step("do", "pending")), ended)
+    assert (run["state"], run["ended"]) == (state, ended.text)
+    assert run["steps"] == [{"title": "Do", "state": "skipped", "plan": [], "message": "not done"}]
+
+
+@pytest.mark.parametrize(
+    ("last", "ends", "shown"),
+    [
+        ("pending", "cancelled", "not done"),
+        ("waiting", "expired", "not done"),
+        ("asking", "cancelled", "not done"),
+        ("approved", "cancelled", "not done"),
+        ("resting", "cancelled", "not done"),
+        ("doing", "failed", "begun, not known whether it took effect"),
+        ("checking", "cancelled", "done, not checked"),
+        ("skipped", "cancelled", "skipped"),
+        ("failed", "succeeded", "failed"),
+        ("resting", "succeeded", "done"),
+        ("waiting", "waiting", "waiting"),
+    ],
+)
+def test_a_step_that_the_timeline_left_in_the_middle_ended_with_its_run(last: str, ends: str, shown: str) -> None:
+    run, *_ = runs_of(
+        of_run(1, "run_started", state="planning", requested_by="Bob", **step("other", "pending")),
+        of_run(2, "run_planned", state="waiting", **step("other", last)),
+        of_run(3, "run_ended" if ends != "waiting" else "run_planned", state=ends, **step("do", "done")),
+    )
+    if last == "resting":  # with another step after it, it has had its time
+        assert run["steps"][0]["state"] == ("done" if ends == "succeeded" else shown)
+    else:
+        assert run["steps"][0]["state"] == shown
+
+
+def test_a_wait_is_over_when_the_run_goes_on() -> None:
+    (run,) = runs_of(
+        of_run(1, "run_rests", state="running", **step("pause", "resting")),
+        of_run(2, "run_planned", state="waiting", **step("do", "waiting")),
+        of_run(3, "run_ended", state="refused", **step("do", "skipped")),
+    )
+    assert [(one["title"], one["state"]) for one in run["steps"]] == [("Pause", "done"), ("Do", "skipped")]
+
+
+def test_a_list_is_told_item_by_item() -> None:
+    (run,) = runs_of(
+        of_run(1, "run_started", state="planning", **step("each", "pending")),
+        of_run(2, "run_verified", state="running", **step("each[1]", "done")),
+        of_run(3, "run_ended", state="succeeded", **step("each[2]", "done")),
+    )
+    assert [one["title"] for one in run["steps"]] == ["Each[1]", "Each[2]"]
+
+
+def test_what_needed_no_approval_says_which_rule_let_it() -> None:
+    (run,) = runs_of(
+        of_run(1, "run_planned", state="running", unattended="policy.yaml:3 (allow[0])", **step("do", "approved"))
+    )
+    assert run["unattended"] == [{"step": "Do", "rule": "policy.yaml:3 (allow[0])"}]
+
+
 def test_writing_the_post_mortem_changes_nothing_in_it() -> None:
     before = told(OPENED, entry(9, "resolved"))
     after = told(OPENED, entry(9, "resolved"), entry(10, "postmortem", path="x"))

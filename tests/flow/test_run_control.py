@@ -101,7 +101,9 @@ async def test_a_run_that_goes_on_or_changed_nothing_cannot_be_undone() -> None:
 async def test_who_has_no_role_may_not_touch_a_run(what: str) -> None:
     house = await house_with(TWO)
     await started(house)
-    with pytest.raises(BadInput, match="only the role responders may start and steer runs, and Mallory has none of its roles"):
+    with pytest.raises(
+        BadInput, match="only the role responders may start and steer runs, and Mallory has none of its roles"
+    ):
         await getattr(house.decisions, what)(1, MALLORY)
     with pytest.raises(BadInput, match="Mallory has none of its roles"):
         await house.runbooks.start(1, "mine", {}, MALLORY)
