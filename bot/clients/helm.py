@@ -101,7 +101,7 @@ async def secrets(cluster: Kubernetes, namespace: str, label_selector: str) -> l
     found: list[dict[str, Any]] = []
     query = {"labelSelector": label_selector, "limit": str(PAGE)}
     for _ in range(MOST_PAGES):
-        answer = await cluster._json(Ask("list", "secrets", namespace), query=query)
+        answer = await cluster.json(Ask("list", "secrets", namespace), query=query)
         found += answer.get("items") or ()
         more = (answer.get("metadata") or {}).get("continue")
         if not more:
@@ -180,7 +180,7 @@ async def roll_back(
 
 async def _connection(cluster: Kubernetes) -> dict[str, Any]:
     """A kubeconfig with what the bot itself uses, so that Helm changes the cluster that was looked at, and with no other rights."""
-    known = cluster._client.configuration
+    known = cluster.connection
     token = await known.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
     there: dict[str, Any] = {"server": known.host}
     if known.ssl_ca_cert:

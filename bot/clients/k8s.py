@@ -85,7 +85,7 @@ class Kubernetes:
 
     async def workload(self, resource: str, namespace: str, name: str) -> Obj:
         """One object of the group apps: `deployments`, `statefulsets`, `daemonsets`, `replicasets`, `controllerrevisions`."""
-        return await self._json(Ask("get", resource, namespace, name, group="apps"))
+        return await self.json(Ask("get", resource, namespace, name, group="apps"))
 
     async def deployment(self, namespace: str, name: str) -> Obj:
         return await self.workload("deployments", namespace, name)
@@ -115,13 +115,13 @@ class Kubernetes:
         return await self.workload("replicasets", namespace, name)
 
     async def node(self, name: str) -> Obj:
-        return await self._json(Ask("get", "nodes", name=name))
+        return await self.json(Ask("get", "nodes", name=name))
 
     async def nodes(self) -> list[Obj]:
         return await self._list(Ask("list", "nodes"))
 
     async def pod(self, namespace: str, name: str) -> Obj:
-        return await self._json(Ask("get", "pods", namespace, name))
+        return await self.json(Ask("get", "pods", namespace, name))
 
     async def pods(self, namespace: str, selector: str = "") -> list[Obj]:
         return await self._list(Ask("list", "pods", namespace), selector)
@@ -164,11 +164,11 @@ class Kubernetes:
             "spec": {"resourceAttributes": {key: value for key, value in asked.items() if value}},
         }
         ask = Ask("create", "selfsubjectaccessreviews", group="authorization.k8s.io")
-        return bool((await self._json(ask, body=body)).get("status", {}).get("allowed"))
+        return bool((await self.json(ask, body=body)).get("status", {}).get("allowed"))
 
     async def version(self) -> str:
         """`v1.33.1`"""
-        return str((await self._json(Ask("get", path="/version"))).get("gitVersion", "unknown"))
+        return str((await self.json(Ask("get", path="/version"))).get("gitVersion", "unknown"))
 
     # -------------------------------------------------------------------------------------------- changing
 
@@ -180,11 +180,11 @@ class Kubernetes:
         Raises Drifted when one of its `test` operations does not hold (any more), or somebody else wrote at the same time.
         """
         ask = Ask("patch", resource, namespace, name, group="apps")
-        return await self._json(ask, body=[dict(operation) for operation in operations])
+        return await self.json(ask, body=[dict(operation) for operation in operations])
 
     async def patch_node(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Obj:
         """Apply a JSON patch to a Node, as `patch_workload` does."""
-        return await self._json(Ask("patch", "nodes", name=name), body=[dict(operation) for operation in operations])
+        return await self.json(Ask("patch", "nodes", name=name), body=[dict(operation) for operation in operations])
 
     async def evict(self, namespace: str, pod: str, uid: str) -> None:
         """Ask for a pod's end, where its disruption budget allows it (else TryLater). Drifted when it has another uid, NotThere when it is gone."""
@@ -209,9 +209,15 @@ class Kubernetes:
             query["labelSelector"] = selector
         if fields:
             query["fieldSelector"] = fields
-        return list((await self._json(ask, query=query)).get("items") or ())
+        return list((await self.json(ask, query=query)).get("items") or ())
 
-    async def _json(self, ask: Ask, *, query: Mapping[str, str] | None = None, body: Any = None) -> Obj:
+    @property
+    def connection(self) -> Any:
+        """How the cluster is reached (kubernetes.aio.client.Configuration), for programs that speak to it themselves."""
+        return self._client.configuration
+
+    async def json(self, ask: Ask, *, query: Mapping[str, str] | None = None, body: Any = None) -> Obj:
+        """The answer to any request, as JSON; raises what k8s_errors makes of a refusal."""
         answer = await self._send(ask, query=query, body=body)
         try:
             value = json.loads(answer)

@@ -58,6 +58,10 @@ ACTING = (StepState.DOING, StepState.CHECKING)
 NOT_BEGUN = (StepState.PENDING, StepState.WAITING, StepState.APPROVED, StepState.ASKING, StepState.RESTING)
 
 
+LONG_OUTPUT = 600  # characters
+LONG_OUTPUT_LINES = 12
+
+
 class Approver(BaseModel):
     """`broke_glass`: the reason of somebody who approved outside the rules."""
 
@@ -127,6 +131,17 @@ class StepRun(BaseModel):
     def title(self) -> str:
         named = self.spec.title or self.spec.id
         return f"{named} ({self.item})" if isinstance(self.item, str | int) else named
+
+    @property
+    def output(self) -> str:
+        """What it has put out, for people; empty for most."""
+        found = self.result.get("output")
+        return found if isinstance(found, str) else ""
+
+    @property
+    def has_long_output(self) -> bool:
+        """Whether that is too long for the run's message, so that it becomes a file beside it."""
+        return len(self.output) > LONG_OUTPUT or self.output.count("\n") >= LONG_OUTPUT_LINES
 
     def to(self, **update: Any) -> StepRun:
         return self.model_copy(update=update)

@@ -120,8 +120,7 @@ class Runbooks:
         incident, run = await self._shown(delivery)
         step = run.find(str(payload(delivery)["step"]))
         if step is not None:
-            text = str(step.result.get("output", ""))
-            await self._room.share_output(incident, run, step, text, delivery.effect.key, delivery.again)
+            await self._room.share_output(incident, run, step, step.output, delivery.effect.key, delivery.again)
         return None
 
     async def _shown(self, delivery: Delivery) -> tuple[Incident, Run]:

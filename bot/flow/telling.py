@@ -15,9 +15,6 @@ from bot.domain.ports import Tx
 from bot.domain.run import Run, StepRun
 from bot.errors import BadInput
 
-LONG_OUTPUT = 600  # characters: more of it than this is a file, not a part of the run's message
-LONG_OUTPUT_LINES = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -52,7 +49,7 @@ async def saved(
         await tx.release_holds(run.id)
     elif not run.paused_by:
         asked += [effects.advance_run(run.id, step_id, at) for step_id, at in (due or {}).items()]
-    asked += [effects.share_output(incident.id, run.id, step.id, now) for step in run.steps if has_long_output(step)]
+    asked += [effects.share_output(incident.id, run.id, step.id, now) for step in run.steps if step.has_long_output]
     if told is None:
         await tx.ask(asked)
         return incident
@@ -67,11 +64,6 @@ def up_now(run: Run, now: datetime, before: Run | None = None) -> dict[str, date
     """The steps to come to at once: all that are under way, or those that were not `before`."""
     earlier = {step.id for step in before.under_way} if before else set()
     return {step.id: now for step in run.under_way if step.id not in earlier}
-
-
-def has_long_output(step: StepRun) -> bool:
-    output = step.result.get("output")
-    return isinstance(output, str) and (len(output) > LONG_OUTPUT or output.count("\n") >= LONG_OUTPUT_LINES)
 
 
 def _facts(run: Run, step: StepRun | None) -> dict[str, Any]:

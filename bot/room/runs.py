@@ -17,8 +17,6 @@ from bot.room.run_buttons import controls
 CHARACTERS = 12_000  # of the whole message; outputs get what the rest leaves
 SHOWN_OUTPUTS = 3
 # What is longer is a file beside the message (flow/telling asks for it by the same measure; a test compares them).
-SHORT_OUTPUT = 600
-SHORT_OUTPUT_LINES = 12
 
 RUN_MARKS = {
     RunState.PLANNING: "🔎",
@@ -171,14 +169,10 @@ def _outputs(run: Run, left: int) -> list[Block]:
 
 def _output(step: StepRun, text: str) -> list[Block]:
     title = mrkdwn.bold(step.title, 100)
-    if is_long(text):
+    if step.has_long_output:
         return [kit.context(f"📎 What {title} has put out is a file in the thread of this message.")]
     texts, _ = mrkdwn.code_blocks(text.strip("\n").split("\n"), mrkdwn.SECTION - 200)
     return [kit.section(f"{title} has put out:\n{''.join(texts)}")] if texts else []
-
-
-def is_long(output: str) -> bool:
-    return len(output) > SHORT_OUTPUT or output.count("\n") >= SHORT_OUTPUT_LINES
 
 
 def _ended(run: Run) -> list[Block]:

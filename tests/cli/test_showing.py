@@ -36,8 +36,8 @@ def run(**more: Any) -> Run:
         outputs={"was": 3}, result={"output": "line 1\nhunter2\n"}, undo=Undo(action="x.y", with_={}),
     )  # fmt: skip
     answered = ask.to(state=StepState.DONE, question=Question(words="Which one?"), message="Bob: the left")
-    ended = {"steps": (done, answered, later), "state": RunState.CANCELLED, "ended_at": NOW + timedelta(minutes=2), "message": "Bob cancelled it"}  # fmt: skip
-    return begins.model_copy(update={**ended, **more})
+    ended = {"state": RunState.CANCELLED, "ended_at": NOW + timedelta(minutes=2), "message": "Bob cancelled it"}
+    return begins.model_copy(update={"steps": (done, answered, later), **ended, **more})
 
 
 def test_a_run_is_shown_whole() -> None:

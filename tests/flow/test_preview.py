@@ -25,15 +25,20 @@ def book(name: str, *steps: dict[str, Any], **more: Any) -> Runbook:
     return Runbook.model_validate({"name": name, "title": name, "start": "manual", "steps": steps, **more})
 
 
+def preview_of(house: House) -> Preview:
+    sight = Sight(house.actions, PlainTemplates(), CelExpressions(), lambda: house.rules)
+    return Preview(sight, house.clock, lambda: house.rules)
+
+
 async def foreseen(
     *steps: dict[str, Any], limits: dict[str, Any] | None = None, touches: tuple[Touch, ...] = (), **others: Runbook
 ) -> tuple[dict[str, Foreseen], House]:
-    allow = (Allowance(actions=("fake.*",), namespaces=("shop",), names=("checkout", "a", "b")), Allowance(actions=("slack.post",), names=("ops",)))  # fmt: skip
+    numbers = Allowance(actions=("fake.*",), namespaces=("shop",), names=("checkout", "a", "b"), max_share=0.5)
+    allow = (numbers, Allowance(actions=("slack.post",), names=("ops",)))
     policy = ActionPolicy(allow=allow, runbooks=Limits.model_validate(limits or {}))
     main = book("main", *steps)
     house = House(await open_store("memory://"), rules(actions=policy))
-    sight = Sight(house.actions, PlainTemplates(), CelExpressions())
-    preview = Preview(sight, house.clock, lambda: house.rules)
+    preview = preview_of(house)
     run = begun(0, incident(), main, {}, ADA, house.clock(), others)
     shown = await preview(run, incident(), touches)
     assert house.action.writes_done == []
@@ -66,7 +71,7 @@ async def test_steps_that_ask_wait_tell_or_are_skipped_say_so_and_are_no_failure
         {"id": "rest", "action": "wait", "with": {"for": "2m"}},
         {"id": "tell", "action": "slack.post", "with": {"channel": "ops", "text": "hello"}},
         {"id": "never", "if": "1 == 2", **SET},
-        {"id": "none", "action": "fake.set", "foreach": [], "with": {"name": "a", "to": 1}},
+        {"id": "none", "action": "fake.set", "foreach": "[]", "with": {"name": "a", "to": 1}},
     )
     assert found["ask"].words == "asks: Which?"
     assert found["do"].words == "asks: Look at it"
@@ -76,14 +81,26 @@ async def test_steps_that_ask_wait_tell_or_are_skipped_say_so_and_are_no_failure
     assert not any(one.refused or one.plan for one in found.values())
 
 
-async def test_what_policy_refuses_is_shown_with_its_plan_and_the_rule() -> None:
+async def test_what_policy_refuses_is_said_with_the_rule_and_not_even_looked_at() -> None:
     found, _ = await foreseen(
         {"id": "other", "action": "fake.set", "with": {"name": "cart", "to": 5}},
         {"id": "tell", "action": "slack.post", "with": {"channel": "all", "text": "hello"}},
     )
-    assert found["other"].plan is not None
+    assert found["other"].plan is None
     assert "no rule under `allow` lets fake.set touch shop/cart" in found["other"].refused
     assert "lets slack.post touch all" in found["tell"].refused
+
+
+async def test_a_plan_beyond_its_bounds_is_shown_and_refused() -> None:
+    house = House(await open_store("memory://"), rules())
+    bounded = Allowance(actions=("fake.*",), namespaces=("shop",), max_share=0.5)
+    house.rules = rules(actions=ActionPolicy(allow=(bounded,)))
+    made = house.action.plan
+    house.action.plan = lambda state, params: made(state, params).model_copy(update={"share": 1.0})  # type: ignore[method-assign]
+    run = begun(0, incident(), book("main", {"id": "one", **SET}), {}, ADA, house.clock())
+    [one] = await preview_of(house)(run, incident())
+    assert one.plan is not None
+    assert "at most 50% of the targets may be touched at once (max_share), this is 100%" in one.refused
 
 
 async def test_what_holds_it_for_now_is_a_note_and_no_refusal() -> None:
@@ -93,7 +110,8 @@ async def test_what_holds_it_for_now_is_a_note_and_no_refusal() -> None:
     touched = Touch(lock="shop/checkout", action="fake.set", run_id=7, at=house.clock() - timedelta(minutes=1))
     found, _ = await foreseen({"id": "one", **SET}, limits={"cooldown": "PT5M"}, touches=(touched,))
     assert "RUN-7 touched shop/checkout" in found["one"].held
-    found, _ = await foreseen({"id": "same", "action": "fake.set", "with": {"name": "checkout", "to": 1}}, limits={"freeze": [{"name": "Sale"}]})  # fmt: skip
+    same = {"id": "same", "action": "fake.set", "with": {"name": "checkout", "to": 1}}
+    found, _ = await foreseen(same, limits={"freeze": [{"name": "Sale"}]})
     assert found["same"].held == "", "where nothing has to change, nothing is held"
 
 
@@ -120,7 +138,7 @@ async def test_a_world_that_does_not_answer_is_said() -> None:
         raise TryLater("the cluster does not answer")
 
     house.action.look = look  # type: ignore[method-assign]
-    preview = Preview(Sight(house.actions, PlainTemplates(), CelExpressions()), house.clock, lambda: house.rules)
+    preview = preview_of(house)
     run = begun(0, incident(), book("main", {"id": "one", **SET}), {}, ADA, house.clock())
     [one] = await preview(run, incident())
     assert one.refused == "the cluster does not answer"

@@ -12,10 +12,8 @@ from bot.domain.people import TOCSIN, Directory
 from bot.domain.plan import Diff, Plan, Question
 from bot.domain.run import Approver, Run, RunState, StepState, failed, moved
 from bot.errors import BadInput
-from bot.flow import telling
 from bot.practice.workspace.blocks import check_message
 from bot.room import blocks as kit
-from bot.room import runs
 from bot.room.blocks import Message
 from bot.room.run_buttons import About, about, about_run
 from bot.room.runs import run_message
@@ -448,10 +446,11 @@ def test_short_outputs_stand_in_the_message_and_long_ones_are_files_beside_it() 
     assert "xxxx" not in words(long)
 
 
-@pytest.mark.parametrize("output", ["x" * 600, "x" * 601, "x\n" * 11, "x\n" * 12])
-def test_what_is_no_part_of_the_message_is_what_becomes_a_file(output: str) -> None:
-    step = waiting_run().steps[0].to(result={"output": output})
-    assert runs.is_long(output) == telling.has_long_output(step)
+@pytest.mark.parametrize(
+    ("output", "long"), [("x" * 600, False), ("x" * 601, True), ("x\n" * 11, False), ("x\n" * 12, True)]
+)
+def test_what_is_too_long_for_the_message_becomes_a_file(output: str, long: bool) -> None:
+    assert waiting_run().steps[0].to(result={"output": output}).has_long_output is long
 
 
 # ------------------------------------------------------------------------------------------------ limits, hostile texts
