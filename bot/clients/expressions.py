@@ -196,7 +196,9 @@ class _Plain:
         raise BadInput(f"{self.what} have something in them that is not JSON: {type(fact).__name__}")
 
     def _text(self, text: str) -> str:
+        """The library ends a text at its first NUL, so that `checkout` and `checkout\\0…` would be equal: it becomes U+FFFD."""
         self._count(len(text))
+        text = text.replace("\0", "\ufffd")
         return text if _encodes(text) else text.encode(errors="replace").decode()
 
     def _count(self, size: int) -> None:

@@ -114,7 +114,7 @@ def _runbook(registry: Registry) -> dict[str, Any]:
     step["properties"] = {**step["properties"], "action": {"enum": names}}
     step["allOf"] = [
         {
-            "if": {"properties": {"action": {"const": name}}},
+            "if": {"properties": {"action": {"const": name}}, "required": ["action"]},
             "then": {"properties": {"with": _templatable(found)}},
         }
         for name, found in zip(names, params, strict=True)

@@ -88,6 +88,50 @@ def test_the_plan_of_a_rollback_names_both_images_and_nothing_is_changed(practic
     assert all(one.verb in ("get", "list") for one in asked)
 
 
+MANY = """\
+name: many
+title: Many ways
+start: manual
+steps:
+  - {id: ask, action: ask, with: {question: "Which way?", choices: [left, right]}}
+  - {id: again, call: scale-deployment, with: {namespace: shop, deployment: cart, replicas: 5}}
+  - id: both
+    parallel:
+      - {id: one, action: k8s.scale, with: {namespace: shop, deployment: cart, replicas: 6}, on_failure: continue}
+      - {id: two, action: k8s.scale, with: {namespace: bank, deployment: cart, replicas: 6}}
+  - id: each
+    action: k8s.scale
+    foreach: [cart, nonsuch]
+    with: {namespace: shop, deployment: "{{ item }}", replicas: 7}
+"""
+
+
+def test_every_step_of_calls_groups_and_lists_is_shown_by_its_id_and_refusals_too(tmp_path: Path, config: Path) -> None:
+    (tmp_path / "runbooks" / "many.yaml").write_text(MANY)
+    ended = tocsin("runbook", "plan", "many", "--config", config)
+    assert ended.code == 1, ended.text
+    shown = {part.partition(":")[0]: part for part in ended.out.split("\n") if part and not part.startswith(" ")}
+    assert list(shown) == ["ask", "again.scale", "one", "two", "each[1]", "each[2]", "Nothing was changed."]
+    for part in (
+        "ask:\n  asks: Which way?\n",
+        "+ replicas: 5",
+        "two:\n  cannot be planned: policy.yaml:",
+        "no rule under `allow` lets k8s.scale touch bank/cart",
+        "each[2]:\n  cannot be planned: ",
+    ):
+        assert part in ended.out
+    assert ended.out.endswith("Nothing was changed.\n")
+
+
+def test_a_freeze_is_a_note_on_a_plan_and_no_failure(config: Path) -> None:
+    changed(config / "policy.yaml", "  # freeze:\n", "  freeze: [{name: Sale}]\n")
+    words = ("scale-deployment", "-p", "namespace=shop", "-p", "deployment=cart", "-p", "replicas=5")
+    ended = tocsin("runbook", "plan", *words, "--config", config)
+    assert ended.code == 0, ended.text
+    assert "not now: policy.yaml:" in ended.out
+    assert "Sale: nothing is changed; the role admins can break the glass, with a reason" in ended.out
+
+
 def test_the_labels_of_an_incident_fill_in_what_is_not_given(tmp_path: Path, config: Path) -> None:
     (tmp_path / "state").mkdir()
     labels = {"alertname": "HighErrorRate", "team": "shop", "namespace": "shop", "deployment": "checkout"}

@@ -6,10 +6,17 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from bot.config import schema
 from bot.domain.people import Actor
 from bot.domain.plan import Target
-from tests.config.folder import POLICY, loaded, warnings
+from tests.config.folder import POLICY, REGISTRY, loaded, warnings
+from tests.config.json_schema import violations
+from tests.config.test_any_input import outcome, paths, put, values
+from tests.config.test_example import as_json
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WHOLE = """\
@@ -120,3 +127,30 @@ def test_a_freeze_that_is_over_is_a_warning_when_the_time_is_known(tmp_path: Pat
     ]
     assert warnings(tmp_path, {"policy.yaml": over}) == []
     assert warnings(tmp_path, {"policy.yaml": WHOLE}, now=NOW) == []
+
+
+def test_the_whole_file_fits_its_schema_and_mistakes_do_not() -> None:
+    wanted = schema(REGISTRY)["policy.yaml"]
+    quoted = WHOLE.replace("[18:00, ", '["18:00", ')
+    assert list(violations(as_json(quoted), wanted, wanted)) == []
+    for old, new in (
+        ("zone:", "zoen:"),
+        ('"08:00"', '"8 am"'),
+        ("runs: 2", "runs: 0"),
+        ("undo: auto", "undo: yes"),
+        ("0.34", "34"),
+        ("days: [mon, tue]", "days: [monday]"),
+    ):
+        assert old in quoted
+        assert list(violations(as_json(quoted.replace(old, new)), wanted, wanted)), new
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_value_in_any_place_is_a_problem_or_a_policy(data: st.DataObject) -> None:
+    good = as_json(WHOLE.replace("[18:00, ", '["18:00", '))
+    odd = st.sampled_from(
+        ["Europe", "\0", "z" * 300, "24:00", "9" * 9, "P1D", "../x", "9999-12-31T23:59:59Z", ".", "//"]
+    )
+    broken = put(good, data.draw(st.sampled_from(paths(good))), data.draw(values | odd))
+    outcome({"policy.yaml": yaml.safe_dump(broken, allow_unicode=True).encode("utf-8", "surrogatepass")}, now=NOW)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from bot.config import Registry
+from bot.clients.expressions import CelExpressions
+from bot.clients.render import JinjaTemplates
+from bot.config import Registry, schema
+from bot.config.runbook_names import INCIDENT, RUN, Names
+from bot.domain.expand import begun
+from bot.domain.incident import Incident
+from bot.domain.people import TOCSIN
+from bot.domain.rules import Rules
+from bot.domain.runbook import Runbook
+from bot.flow.seeing import Sight
 from tests.config.folder import REGISTRY, RUNBOOK, Own, loaded, problems, warnings
+from tests.config.json_schema import violations
 
 FILE = "runbooks/scale-up.yaml"
 
@@ -99,3 +110,38 @@ def test_without_runbook_folders_there_are_none_or_the_usual_one(tmp_path: Path,
     text = f"runbooks: {folders}\n"
     config = loaded(tmp_path, {"tocsin.yaml": (loaded(tmp_path).folder / "tocsin.yaml").read_text() + text})
     assert list(config.runbooks) == ([] if folders else ["scale-up"])
+
+
+def test_templates_are_judged_by_the_names_that_the_engine_gives_them() -> None:
+    book = Runbook.model_validate({"name": "x", "title": "X", "steps": [{"id": "a", "action": "wait"}]})
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    incident = Incident(id=1, title="t", group_key="g", channel_name="c", opened_at=now)
+    run = begun(1, incident, book, {}, TOCSIN, now)
+    facts = Sight({}, JinjaTemplates(), CelExpressions(), Rules).facts(run, incident)
+    assert tuple(facts["incident"]) == INCIDENT
+    assert tuple(facts["run"]) == RUN
+    assert set(facts) == set(Names().roots)
+
+
+@pytest.mark.parametrize(
+    ("extra", "fits"),
+    [
+        ("  - {id: b, call: other, with: {anything: 1}}", True),
+        ("  - {id: b, parallel: [{id: c, action: k8s.scale, with: {namespace: a, deployment: b, replicas: 1}}]}", True),
+        (
+            "  - {id: b, parallel: [{id: c, action: k8s.scale, with: {namespace: a, deployment: b, replicas: x}}]}",
+            False,
+        ),
+        ("  - {id: b, action: http.request, with: {url: u}, if: a == b, foreach: [1, 2], verify: {for: 10s}}", True),
+        ("  - {id: b, action: http.request, with: {url: u}, iff: a == b}", False),
+        (
+            "tests: [{name: a, facts: {scale: [{replicas: 3}]}, clicks: {scale: {do: refuse}}, expect: {state: refused}}]",
+            True,
+        ),
+        ("tests: [{name: a, expect: {state: done}}]", False),
+    ],
+)
+def test_the_schema_for_editors_knows_the_whole_language(extra: str, fits: bool) -> None:
+    wanted = schema(REGISTRY)["runbook"]
+    found = list(violations(yaml.safe_load(RUNBOOK + extra), wanted, wanted))
+    assert (found == []) is fits, found
