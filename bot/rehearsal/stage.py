@@ -10,7 +10,7 @@ from typing import cast
 
 from bot.domain import effects
 from bot.domain.incident import Change, Incident
-from bot.domain.ports import Clock, Delivery, Doing, Expressions, Redact, Room, Store, Templates, Tx
+from bot.domain.ports import Delivery, Doing, Expressions, Redact, Room, Store, Templates, Tx
 from bot.domain.rules import Rules
 from bot.domain.run import Run
 from bot.domain.runbook import Runbook
@@ -60,7 +60,7 @@ class Stage:
         self._runbook = runbook
         self._trial = trial
         self._coverage = coverage
-        clock: Clock = lambda: self.now  # noqa: E731
+        clock = self._clock
         current = partial(_same, rules)
         self._runbooks = Runbooks(store, cast(Room, None), clock, current)  # nothing is shown, so no room is entered
         sight = RehearsalSight(parts.actions, parts.templates, parts.expressions, current, self.world, coverage)
@@ -100,6 +100,9 @@ class Stage:
         self._clicking.forget()
         await self._start()
         return await self._played(before)
+
+    def _clock(self) -> datetime:
+        return self.now
 
     async def timeline(self) -> list[str]:
         return [entry.text for entry in await self._store.read(lambda tx: tx.timeline(1))]

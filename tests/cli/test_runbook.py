@@ -30,7 +30,8 @@ def config(tmp_path: Path, practice: Practice) -> Path:
 
 def test_the_shipped_runbooks_have_nothing_wrong() -> None:
     ended = tocsin("runbook", "lint", RUNBOOKS)
-    assert (ended.code, ended.out) == (0, "3 runbooks: nothing wrong\n")
+    count = len(list(RUNBOOKS.glob("*.yaml")))
+    assert (ended.code, ended.out) == (0, f"{count} runbooks: nothing wrong\n")
 
 
 @pytest.mark.parametrize(
