@@ -29,8 +29,8 @@ from bot.domain.policy import Allowance, Policy
 from bot.domain.ports import Delivery, Store
 from bot.domain.routing import Route
 from bot.domain.rules import Rules
-from bot.domain.run import StepState
 from bot.domain.runbook import Runbook
+from bot.domain.step import StepState
 from bot.flow.advance import Advance
 from bot.flow.decisions import Decisions
 from bot.flow.seeing import Sight

@@ -12,7 +12,8 @@ from bot.domain.approval import answer_objection, objection
 from bot.domain.people import Actor
 from bot.domain.ports import Clock, Store
 from bot.domain.rules import CurrentRules
-from bot.domain.run import Run, StepRun, StepState
+from bot.domain.run import Run
+from bot.domain.step import StepRun, StepState
 from bot.domain.timeline import BOT
 from bot.errors import BadInput
 from bot.flow.decisions import Decisions

@@ -9,7 +9,8 @@ from typing import Any
 from bot.cli.terminal import plain, plain_lines
 from bot.domain.naming import clipped
 from bot.domain.ports import Redact
-from bot.domain.run import Run, StepRun, StepState
+from bot.domain.run import Run
+from bot.domain.step import StepRun, StepState
 from bot.flow.preview import Foreseen
 
 CHANGED_WIDTH = 60

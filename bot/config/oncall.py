@@ -13,7 +13,7 @@ from bot.config.marks import Document, Path
 from bot.config.problems import Problem, nearest, quoted, unknown
 from bot.config.server import Part
 from bot.domain import escalation
-from bot.domain.people import Directory, Person, Rotation
+from bot.domain.people import TOCSIN, Directory, Person, Rotation
 
 EARLIEST, LATEST = 1970, 2200
 TARGETS = ("person", "rotation", "channel")
@@ -113,6 +113,8 @@ def names(document: Document, section: str) -> list[str]:
 def checked(file: OncallFile, document: Document) -> Iterator[Problem]:
     """References to people and rotations that do not exist; two people with one Slack id."""
     people, rotations = names(document, "people"), names(document, "rotations")
+    if TOCSIN.id in people:
+        yield document.problem(("people", TOCSIN.id), "is what the bot itself is called; use another key", key=True)
     for key, rotation in file.rotations.items():
         for number, person in enumerate(rotation.people):
             if person not in people:

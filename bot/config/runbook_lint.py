@@ -163,7 +163,7 @@ def _unused_keys(step: Step, document: Document, path: Path) -> Iterator[Problem
     unused = [name for name in (*ONLY_ACTIONS, *(("on_failure",) if kind == "call" else ())) if kind and name in given]
     if kind == "parallel" and "with_" in given:
         unused.append("with")
-    if not kind and not step.foreach:
+    if not kind and not step.is_list:
         unused = [name for name in ("most", "at_once") if name in given]
         kind = "a step without foreach" if unused else ""
     for name in unused:

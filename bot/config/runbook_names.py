@@ -94,6 +94,6 @@ class Names:
 def known_of(step: Step, about: Mapping[str, ActionFacts]) -> tuple[str, ...] | None:
     """What `steps.ID` has once this step is over. Of a call it depends on the other runbook; a foreach gives a list."""
     facts = about.get(step.action)
-    if step.foreach or facts is None:
+    if step.is_list or facts is None:
         return None
     return (*OF_EVERY_STEP, *step.outputs, *(OF_AN_ANSWER if facts.way == "asks" else ()))

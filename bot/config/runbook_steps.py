@@ -147,7 +147,7 @@ def _bad_names(runbook: Runbook, document: Document, known: Known) -> Iterator[P
 
 
 def _names_of(step: Step, document: Document, path: Path, names: Names, known: Known) -> Iterator[Problem]:
-    within = Names(names.params, names.steps, names.later, ("item",) if step.foreach else ())
+    within = Names(names.params, names.steps, names.later, ("item",) if step.is_list else ())
     after = Names(names.params, names.steps, names.later, (*within.extra, "state", "result"))
     literal = never_rendered(known.actions.get(step.action))
     rendered = {name: value for name, value in step.with_.items() if name not in literal}

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from bot.domain.people import Actor, Directory
 from bot.domain.policy import Policy
-from bot.domain.run import Run, StepRun, StepState
+from bot.domain.run import Run
+from bot.domain.step import StepRun, StepState
 
 UNDONE = "Nothing was done."
 

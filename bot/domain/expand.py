@@ -9,8 +9,9 @@ from typing import Any
 from bot.domain.incident import Incident
 from bot.domain.naming import nearest
 from bot.domain.people import Actor
-from bot.domain.run import Run, Scope, StepRun, StepState, skipped
+from bot.domain.run import Run, Scope
 from bot.domain.runbook import ITEMS, Runbook, Step
+from bot.domain.step import StepRun, StepState, skipped
 from bot.errors import BadInput
 
 DEEPEST_CALL = 5

@@ -20,7 +20,8 @@ from bot.domain.incident import Change, Incident
 from bot.domain.people import Person
 from bot.domain.plan import Plan, Question, Target, Undo
 from bot.domain.policy import Touch
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run
+from bot.domain.step import StepRun
 from bot.domain.timeline import Entry
 
 T = TypeVar("T")

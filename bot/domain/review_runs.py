@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.domain.run import ENDED, OVER, RunState, StepState
+from bot.domain.run import ENDED, RunState
+from bot.domain.step import OVER, StepState
 from bot.domain.timeline import Entry
 
 _ENDED = {state.value for state in ENDED}

@@ -122,6 +122,11 @@ class Step(_Part):
     undo: TakeBack | None = Field(default=None, description="what takes it back, when the action itself does not know")
     no_undo: str = Field(default="", max_length=300, description="why nothing can take it back")
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it is done for each item of a list, which may be an empty one."""
+        return self.foreach != ""
+
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         given = [name for name in ("action", "call", "parallel") if getattr(self, name)]
@@ -130,10 +135,10 @@ class Step(_Part):
             raise ValueError(f"a step has exactly one of action, call and parallel; found {found}")
         if not self.action:
             for name in ("foreach", "outputs", "undo"):
-                if getattr(self, name):
+                if getattr(self, name) or (name == "foreach" and self.is_list):
                     raise ValueError(f"{name} belongs to a step with an action, not to {given[0]}")
         for child in self.parallel:
-            if not child.action or child.foreach:
+            if not child.action or child.is_list:
                 raise ValueError(
                     f"inside parallel there are steps with an action and without foreach; {child.id} is none"
                 )

@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from bot.domain import run as runs
+from bot.domain import step as moves
 from bot.domain.approval import answer_objection, glass_objection, objection, stale
 from bot.domain.naming import clipped
 from bot.domain.people import Actor
 from bot.domain.ports import Clock, Redact, Store, Tx
 from bot.domain.rules import CurrentRules, Rules
-from bot.domain.run import Approver, Run, RunState, StepRun, StepState
+from bot.domain.run import Run, RunState
+from bot.domain.step import Approver, StepRun, StepState
 from bot.errors import BadInput
 from bot.flow.ending import conclude, undo_begun
 from bot.flow.incidents import known
@@ -66,7 +68,7 @@ class Decisions:
             refused = objection(run, step, actor, rules.directory)
             if refused and not any(earlier.actor.id == actor.id for earlier in step.approvals):
                 raise BadInput(refused)
-            said_no = run.with_steps(step.id, [runs.skipped(step, f"{actor.name} said no", now)])
+            said_no = run.with_steps(step.id, [moves.skipped(step, f"{actor.name} said no", now)])
             await _ended(tx, said_no, RunState.REFUSED, f"{actor.name} said no; {_undone(run)}", now, actor)
             return f"{run.ref} is refused. {_undone(run).capitalize()}."
 
@@ -79,11 +81,13 @@ class Decisions:
         async def decide(tx: Tx, run: Run, rules: Rules, now: datetime) -> str:
             refused = answer_objection(run, step_id, answer, actor, rules.directory, rules.actions)
             step = run.find(step_id)
+            if step is not None and step.expires_at is not None and now >= step.expires_at:
+                refused = refused or f"The time to answer {run.ref} is over. Nothing was done."
             if refused or step is None:
                 raise BadInput(refused or f"{run.ref} has no step {step_id}.")
             said = f"{actor.name}: {answer}" if answer else f"done by {actor.name}"
             kept = {"answer": answer, "by": actor.name}
-            after = runs.moved(run.with_steps(step_id, [runs.finished(step, said, now, kept)]), now)
+            after = runs.moved(run.with_steps(step_id, [moves.finished(step, said, now, kept)]), now)
             told = Told("run_answered", f"{run.ref}: {step.title}: {said}", actor, after.find(step_id))
             incident = await saved(tx, await known(tx, run.incident_id), after, now, told, up_now(after, now, run))
             if after.ended:
@@ -102,7 +106,7 @@ class Decisions:
             paused = run.model_copy(update={"paused_by": actor.name})
             told = Told("run_paused", f"{actor.name} paused {run.ref}", actor)
             await saved(tx, await known(tx, run.incident_id), paused, now, told)
-            flying = [step.title for step in run.steps if step.state in runs.ACTING]
+            flying = [step.title for step in run.steps if step.state in moves.ACTING]
             rest = f" {flying[0]} is in flight and comes to its end." if flying else ""
             return f"{run.ref} is paused: nothing new is begun before somebody resumes it.{rest}"
 
@@ -186,7 +190,7 @@ async def _held(tx: Tx, run: Run, step: StepRun, rules: Rules, now: datetime) ->
 
 async def _approved(tx: Tx, run: Run, step: StepRun, approver: Approver, now: datetime) -> str:
     people, actor = run.approval(step).people, approver.actor
-    after = runs.approved(step, approver, people)
+    after = moves.approved(step, approver, people)
     going = runs.moved(run.with_steps(step.id, [after]), now)
     text = f"{actor.name} approved {run.ref}, step {step.id}"
     data = {}

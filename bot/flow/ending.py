@@ -10,7 +10,8 @@ from bot.domain.expand import revocable, undoing
 from bot.domain.incident import Incident, warned
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.ports import Tx
-from bot.domain.run import Run, RunState, StepState
+from bot.domain.run import Run, RunState
+from bot.domain.step import StepState
 from bot.flow.telling import Told, saved, up_now
 
 

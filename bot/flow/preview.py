@@ -11,7 +11,8 @@ from bot.domain.plan import Plan
 from bot.domain.policy import Touch
 from bot.domain.ports import Clock
 from bot.domain.rules import CurrentRules
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run
+from bot.domain.step import StepRun
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.flow.seeing import Sight
 
@@ -50,7 +51,7 @@ class Preview:
             if not self._sight.wanted(run, step, incident):
                 condition = step.spec.if_ or "the condition of its call"
                 return [Foreseen(step.id, step.title, words=f"skipped: `{condition}` does not hold")]
-            if not step.spec.foreach:
+            if not step.spec.is_list:
                 return [step]
             return expanded(step, self._sight.items(run, step, incident), self._clock())
         except BadInput as error:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot.domain import lifecycle
 from bot.domain import run as runs
+from bot.domain import step as moves
 from bot.domain.incident import Incident
 from bot.domain.ports import Clock, Delivery, Documents, Room, Store, Templates, Tx
 from bot.domain.review import facts
@@ -89,6 +90,6 @@ class Review:
 
 def _only_asks(run: Run) -> bool:
     """Whether nothing happens to a run before somebody does something."""
-    return not any(step.state in runs.ACTING for step in run.steps) and (
+    return not any(step.state in moves.ACTING for step in run.steps) and (
         run.state is RunState.WAITING or bool(run.paused_by)
     )

@@ -15,7 +15,8 @@ from bot.domain.parameters import WRITTEN, parameters, seconds
 from bot.domain.plan import Plan, Undo
 from bot.domain.ports import Action, Doing, Expressions, Templates
 from bot.domain.rules import CurrentRules
-from bot.domain.run import Look, Run, StepRun
+from bot.domain.run import Run
+from bot.domain.step import Look, StepRun
 from bot.errors import BadInput, TryLater
 
 

@@ -12,7 +12,8 @@ from bot.domain.effects import Effect
 from bot.domain.incident import Incident, entered
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.ports import Tx
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run
+from bot.domain.step import StepRun
 from bot.errors import BadInput
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bot.domain.naming import clipped
 from bot.domain.ports import Doing
-from bot.domain.run import Run, StepRun, StepState
+from bot.domain.run import Run
+from bot.domain.step import StepRun, StepState
 from bot.domain.trial import Expect, Trial
 from bot.rehearsal.world import World, of_step
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from bot.domain.people import Actor
 from bot.domain.rules import Rules
-from bot.domain.run import Run, StepRun, StepState
+from bot.domain.run import Run
+from bot.domain.step import StepRun, StepState
 from bot.domain.trial import Click
 from bot.errors import BadInput
 from bot.flow.decisions import Decisions

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.domain.run import Run, StepRun, StepState
+from bot.domain.run import Run
 from bot.domain.runbook import Runbook, Step
+from bot.domain.step import StepRun, StepState
 
 Spot = tuple[str, str, str]  # runbook, step, what of it
 REACHED, FAILED = "", "its failure"
@@ -103,7 +104,7 @@ def _spots(runbook: Runbook, acting: Collection[str]) -> Iterator[tuple[str, str
         yield step.id, REACHED
         if step.if_:
             yield from ((step.id, HELD), (step.id, NOT_HELD))
-        if step.foreach:
+        if step.is_list:
             yield step.id, SOME
             if isinstance(step.foreach, str):
                 yield step.id, EMPTY

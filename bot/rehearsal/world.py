@@ -12,7 +12,8 @@ from bot.domain.incident import Incident
 from bot.domain.plan import Plan, Target, Undo
 from bot.domain.ports import Action, Doing, Expressions, Templates
 from bot.domain.rules import CurrentRules
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run
+from bot.domain.step import StepRun
 from bot.domain.trial import Failure, Given, Trial
 from bot.errors import BadInput, Drifted, GaveUp, TryLater
 from bot.flow.seeing import Sight

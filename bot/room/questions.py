@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from bot.domain.expand import revocable
 from bot.domain.naming import english_list
 from bot.domain.people import Directory
-from bot.domain.run import ACTING, Run, StepRun, StepState
+from bot.domain.run import Run
+from bot.domain.step import ACTING, StepRun, StepState
 from bot.room import blocks as kit
 from bot.room import mrkdwn, run_buttons
 from bot.room.blocks import Block

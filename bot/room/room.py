@@ -14,7 +14,8 @@ from bot.domain.effects import Priority
 from bot.domain.incident import Incident
 from bot.domain.naming import slug
 from bot.domain.people import Directory
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run
+from bot.domain.step import StepRun
 from bot.errors import GaveUp
 from bot.room import messages, mrkdwn
 from bot.room.blocks import Message

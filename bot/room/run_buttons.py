@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 from bot.domain.expand import revocable
-from bot.domain.run import Run, RunState, StepRun
+from bot.domain.run import Run, RunState
+from bot.domain.step import StepRun
 from bot.errors import BadInput
 from bot.room import blocks as kit
 from bot.room import mrkdwn

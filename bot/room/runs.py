@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bot.domain.expand import revocable
 from bot.domain.people import TOCSIN, Directory
-from bot.domain.run import ACTING, Run, RunState, StepRun, StepState
+from bot.domain.run import Run, RunState
+from bot.domain.step import ACTING, StepRun, StepState
 from bot.room import blocks as kit
 from bot.room import mrkdwn, run_steps
 from bot.room.blocks import Block, Message

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.domain.naming import TITLE_LIMIT
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run
 from bot.domain.runbook import Runbook
+from bot.domain.step import StepRun
 from bot.room import blocks as kit
 from bot.room import forms, mrkdwn
 from bot.room.blocks import Block

@@ -16,7 +16,8 @@ import pytest
 
 from bot.domain.incident import State
 from bot.domain.ports import Store
-from bot.domain.run import Run, RunState, StepState
+from bot.domain.run import Run, RunState
+from bot.domain.step import StepState
 from bot.errors import BadInput, TryLater
 from bot.store import open_store
 from tests.flow.run_house import book, policy, sets

@@ -22,7 +22,7 @@ def write(name: str, content: bytes) -> Spoil:
 def test_the_example_is_valid() -> None:
     ended = tocsin("check", EXAMPLE)
     assert ended.code == 0
-    assert "is valid: 2 sources, 2 policies, 3 runbooks" in ended.out
+    assert "is valid: 2 sources, 2 policies, 14 runbooks" in ended.out
     assert ended.err == ""
 
 

@@ -15,8 +15,9 @@ from bot.cli.terminal import plain, plain_lines
 from bot.domain.expand import begun
 from bot.domain.people import Actor
 from bot.domain.plan import Diff, Plan, Question, Target, Undo
-from bot.domain.run import Approver, Run, RunState, StepState
+from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
+from bot.domain.step import Approver, StepState
 from bot.flow.preview import Foreseen
 from tests.domain.alerts import NOW, incident
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from bot.config.linting import gathered, lint
 from bot.config.runbooks import Known, Runbooks
 from bot.config.yaml import read
 from bot.domain.policy import Policy
-from bot.domain.runbook import Runbook, Step
+from bot.domain.runbook import Runbook
 from bot.plugins import discover
 from bot.rehearsal.running import Rehearsal
 from tests.support.command_line import ROOT, changed, folder, tocsin, world
@@ -141,13 +140,12 @@ def test_what_comes_from_an_alert_cannot_break_out_of_a_query(name: str) -> None
     for parameter, spec in runbook(name).params.items():
         if spec.label:
             assert spec.pattern, parameter
-            for hostile in ('x"} or vector(1)', "x\\", "../../etc", "a b", "x{", "{{ 1 }}"):
-                allowed = re.fullmatch(spec.pattern, hostile) is not None
-                assert not allowed or (hostile in ("a b", "../../etc") and not in_a_path(runbook(name), parameter))
+            for hostile in ('x"} or vector(1)', "x\\", "x{", "{{ 1 }}", "x\ny"):
+                assert not re.fullmatch(spec.pattern, hostile), parameter
 
 
-def in_a_path(book: Runbook, parameter: str) -> bool:
-    return any(f"params.{parameter} " in str(step.with_.get("folder", "")) for step in book.every_step())
+def test_a_claim_cannot_lead_out_of_the_folder_that_is_pruned() -> None:
+    assert not re.fullmatch(runbook("disk-filling").params["claim"].pattern, "../../etc")
 
 
 # ------------------------------------------------------------------------------------------------ with the example configuration
@@ -178,11 +176,11 @@ def runbooks_of_the_guide() -> list[str]:
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Iterator[Path]:
+def written(tmp_path: Path) -> Path:
     """The guide's runbook in its last form."""
     path = tmp_path / "more-search.yaml"
     path.write_text(runbooks_of_the_guide()[-1], encoding="utf-8")
-    yield path
+    return path
 
 
 def test_the_first_runbook_of_the_guide_only_lacks_tests(tmp_path: Path) -> None:
@@ -200,9 +198,9 @@ def test_the_mistakes_in_the_guide_are_told_as_it_says(tmp_path: Path) -> None:
     changed(path, "{{ params.namespace }}", "{{ params.namespce }}")
     told = tocsin("runbook", "lint", path)
     assert told.code == 2
-    shown = [text for text in blocks("text") if "k8s.scal" in text][0].splitlines()
+    shown = next(text for text in blocks("text") if "k8s.scal" in text).splitlines()
     for line, found in zip(shown, told.err.splitlines(), strict=True):
-        assert found.removeprefix(f"{tmp_path}/").startswith(line.removesuffix(" (params: namespace)"))
+        assert found.removeprefix(f"{tmp_path}/").startswith(line)
 
 
 def test_the_plan_in_the_guide_is_what_a_cluster_gives(tmp_path: Path) -> None:
@@ -249,7 +247,6 @@ def test_every_group_of_steps_in_the_guide_is_right(tmp_path: Path, number: int)
     count, warnings = lint([path], app.registry())
     assert count == 1
     assert [str(one) for one in warnings if "has no tests" not in str(one)] == []
-    assert all(isinstance(Step.model_validate(step), Step) for step in yaml.safe_load(text) if "verify" not in step)
 
 
 def test_the_rules_in_the_guide_allow_what_its_runbook_does() -> None:

@@ -13,8 +13,9 @@ from bot.clients.render import JinjaTemplates
 from bot.domain.alert import Alert
 from bot.domain.plan import Plan
 from bot.domain.policy import Allowance, Policy
-from bot.domain.run import Run, RunState, StepState
+from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
+from bot.domain.step import StepState
 from bot.flow.advance import Advance
 from bot.plugins import discover
 from bot.plugins.actions import prometheus_query

@@ -13,6 +13,7 @@ import pytest
 
 from bot.domain import effects, lifecycle
 from bot.domain import run as runs
+from bot.domain import step as moves
 from bot.domain.alert import Alert, AlertState, Received
 from bot.domain.context import Context, Finding
 from bot.domain.effects import Effect
@@ -25,8 +26,9 @@ from bot.domain.plan import Diff, Plan, Undo
 from bot.domain.policy import Touch
 from bot.domain.ports import Store, Tx
 from bot.domain.routing import Route
-from bot.domain.run import Approver, Look, Run, StepRun
+from bot.domain.run import Run
 from bot.domain.runbook import Runbook
+from bot.domain.step import Approver, Look, StepRun
 from bot.domain.timeline import first_broken
 from bot.errors import TryLater
 from tests.support.stores import KINDS, opened
@@ -367,7 +369,7 @@ def waiting_run() -> Run:
     )
     run = begun(1, opening(7).incident, runbook(), {"replicas": 6}, ADA, NOW)
     look = Look(params={"replicas": 6}, before={"replicas": 3}, plan=plan)
-    return with_step(run, runs.planned(run.current, look, run.approval(run.current), NOW))
+    return with_step(run, moves.planned(run.current, look, run.approval(run.current), NOW))
 
 
 def with_step(run: Run, step: StepRun) -> Run:
@@ -379,10 +381,10 @@ async def test_a_run_comes_back_as_it_was_at_every_move(store: Store) -> None:
     assert waiting.current.plan is not None
     grace = Actor(id="grace", name="Grace")
     approver = Approver(actor=grace, digest=waiting.current.plan.digest, at=NOW, broke_glass="the shop is down")
-    approved = with_step(waiting, runs.approved(waiting.current, approver, 1))
+    approved = with_step(waiting, moves.approved(waiting.current, approver, 1))
     undo = Undo(action="k8s.scale", with_={"replicas": 3})
-    done = with_step(approved, runs.done(runs.intended(approved.current, undo), {"replicas": 6}, undo, NOW))
-    ended = with_step(done, runs.finished(done.current, "6 of 6 are ready", NOW, {"ready": 6}))
+    done = with_step(approved, moves.done(moves.intended(approved.current, undo), {"replicas": 6}, undo, NOW))
+    ended = with_step(done, moves.finished(done.current, "6 of 6 are ready", NOW, {"ready": 6}))
     for state in (waiting, approved, done, ended):
         await store.write(lambda tx, state=state: tx.save_run(state))
         assert await store.write(lambda tx: tx.run(1)) == state

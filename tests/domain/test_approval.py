@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from bot.domain import run as runs
+from bot.domain import step as moves
 from bot.domain.approval import answer_objection, glass_objection, objection, stale
 from bot.domain.expand import begun
 from bot.domain.people import Actor, Directory
 from bot.domain.plan import Diff, Plan, Question
 from bot.domain.policy import Limits, Policy
-from bot.domain.run import Approver, Look, Run, RunState, StepRun, StepState
+from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
+from bot.domain.step import Approver, Look, StepRun, StepState
 from tests.domain.alerts import NOW, incident
 
 ADA, BOB, EVE = Actor(id="ada", name="Ada"), Actor(id="bob", name="Bob"), Actor(id="eve", name="Eve")
@@ -47,8 +49,8 @@ def put(run: Run, step: StepRun) -> Run:
 def waiting(requested_by: Actor = BOB, step: str = "first", plan: Plan = PLAN, **approve: Any) -> Run:
     run = fresh(requested_by, **approve)
     if step == "second":
-        run = put(run, runs.finished(at(run), "verified", NOW))
-    return put(run, runs.planned(at(run, step), Look(plan=plan), run.approval(at(run, step)), NOW))
+        run = put(run, moves.finished(at(run), "verified", NOW))
+    return put(run, moves.planned(at(run, step), Look(plan=plan), run.approval(at(run, step)), NOW))
 
 
 def by(actor: Actor, plan: Plan = PLAN, glass: str = "") -> Approver:
@@ -57,7 +59,7 @@ def by(actor: Actor, plan: Plan = PLAN, glass: str = "") -> Approver:
 
 STOPPING = runs.stopped(waiting(), RunState.CANCELLED, "Bob cancelled it")
 ENDED = runs.moved(STOPPING, NOW)
-APPROVED = put(waiting(), runs.approved(at(waiting()), by(ADA), 1))
+APPROVED = put(waiting(), moves.approved(at(waiting()), by(ADA), 1))
 
 
 # ------------------------------------------------------------------------------------------------ what it is about
@@ -97,7 +99,7 @@ def test_a_click_is_about_what_the_run_asks_now_or_it_does_nothing(
 
 def test_a_click_on_the_plan_from_before_a_drift_does_nothing_and_earlier_approvals_are_void() -> None:
     run = waiting()
-    drifted = put(run, runs.planned(at(run).to(approvals=(by(ADA),)), Look(plan=OTHER), run.approval(at(run)), NOW))
+    drifted = put(run, moves.planned(at(run).to(approvals=(by(ADA),)), Look(plan=OTHER), run.approval(at(run)), NOW))
     assert at(drifted).approvals == ()
     assert at(drifted).drifted
     assert stale(drifted, "first", PLAN.digest, NOW) is not None
@@ -132,7 +134,7 @@ def test_an_approval_counts_or_the_person_is_told_why_not(run: Run, actor: Actor
 
 def test_two_people_means_two_different_people_wherever_they_click() -> None:
     run = waiting(people=2)
-    once = put(run, runs.approved(at(run), by(ADA), 2))
+    once = put(run, moves.approved(at(run), by(ADA), 2))
     assert once.state is RunState.WAITING
     for same in (ADA, Actor(id="ada", name="Ada (command line)")):
         assert (
@@ -140,7 +142,7 @@ def test_two_people_means_two_different_people_wherever_they_click() -> None:
             == "You have approved RUN-1 already; it needs 2 different people."
         )
     assert objection(once, at(once), BOB, DIRECTORY) is None
-    twice = put(once, runs.approved(at(once), by(BOB), 2))
+    twice = put(once, moves.approved(at(once), by(BOB), 2))
     assert (twice.state, at(twice).state) == (RunState.RUNNING, StepState.APPROVED)
 
 
@@ -172,7 +174,7 @@ def test_the_glass_is_broken_by_who_may_with_a_reason(
 
 def test_one_who_breaks_the_glass_is_enough() -> None:
     run = waiting(people=3)
-    broken = runs.approved(at(run), by(BOB, glass="the shop is down"), 3)
+    broken = moves.approved(at(run), by(BOB, glass="the shop is down"), 3)
     assert broken.state is StepState.APPROVED
 
 

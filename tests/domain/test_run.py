@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import run as runs
+from bot.domain import step as moves
 from bot.domain.expand import begun as begin
 from bot.domain.people import Actor
 from bot.domain.plan import Diff, Plan
-from bot.domain.run import ENDED, Approver, Look, Run, RunState, StepRun, StepState
+from bot.domain.run import ENDED, Run, RunState
 from bot.domain.runbook import Runbook
+from bot.domain.step import Approver, Look, StepRun, StepState
 from tests.domain.alerts import NOW, incident
 
 ADA = Actor(id="ada", name="Ada")
@@ -43,7 +45,7 @@ def put(run: Run, step: StepRun) -> Run:
 
 def looked(run: Run, found: Plan, **update: Any) -> Run:
     step = run.current
-    return put(run, runs.planned(step, Look(plan=found, **update), run.approval(step), NOW))
+    return put(run, moves.planned(step, Look(plan=found, **update), run.approval(step), NOW))
 
 
 def waiting() -> Run:
@@ -80,24 +82,24 @@ def test_an_empty_plan_is_checked_at_once_and_changes_nothing() -> None:
 
 def test_from_the_approval_to_the_end() -> None:
     run = waiting()
-    run = put(run, runs.approved(run.current, approver(), 1))
+    run = put(run, moves.approved(run.current, approver(), 1))
     assert states(run) == (RunState.RUNNING, [StepState.APPROVED, StepState.PENDING])
-    run = put(run, runs.intended(run.current, None))
+    run = put(run, moves.intended(run.current, None))
     assert run.current.state is StepState.DOING
-    run = put(run, runs.done(run.current, {"was": 1}, None, NOW))
+    run = put(run, moves.done(run.current, {"was": 1}, None, NOW))
     assert (run.current.state, run.current.changed, run.current.result) == (StepState.CHECKING, True, {"was": 1})
-    run = put(run, runs.finished(run.current, "verified", NOW))
+    run = put(run, moves.finished(run.current, "verified", NOW))
     assert (run.number, run.key(run.current), states(run)[0]) == (2, "tocsin-run-7-two", RunState.RUNNING)
     run = looked(run, NOTHING)
-    run = put(run, runs.finished(run.current, "verified", NOW))
+    run = put(run, moves.finished(run.current, "verified", NOW))
     assert states(run) == (RunState.SUCCEEDED, [StepState.DONE, StepState.DONE])
     assert run.ended_at == NOW
 
 
 def test_another_plan_after_the_approval_voids_it() -> None:
     run = waiting()
-    approved = runs.approved(run.current, approver(), 1)
-    again = runs.planned(approved, Look(plan=plan(6)), run.approval(approved), NOW + timedelta(minutes=20))
+    approved = moves.approved(run.current, approver(), 1)
+    again = moves.planned(approved, Look(plan=plan(6)), run.approval(approved), NOW + timedelta(minutes=20))
     assert (again.state, again.approvals, again.drifted) == (StepState.WAITING, (), True)
     assert again.expires_at == NOW + timedelta(minutes=50), "the time begins anew"
 
@@ -108,19 +110,19 @@ def test_the_same_plan_again_is_no_drift() -> None:
 
 def test_two_people_are_two_and_one_who_breaks_the_glass_is_enough() -> None:
     step = waiting().current
-    once = runs.approved(step, approver(), 2)
+    once = moves.approved(step, approver(), 2)
     assert (once.state, len(once.approvals)) == (StepState.WAITING, 1)
-    assert runs.approved(once, approver(), 2).state is StepState.APPROVED
-    assert runs.approved(step, approver(reason="the shop is down"), 2).state is StepState.APPROVED
+    assert moves.approved(once, approver(), 2).state is StepState.APPROVED
+    assert moves.approved(step, approver(reason="the shop is down"), 2).state is StepState.APPROVED
 
 
 def test_a_step_that_is_tried_again_with_the_approved_plan_goes_on_and_with_another_asks_again() -> None:
     run = waiting()
-    failed = runs.tried_again(runs.approved(run.current, approver(), 1), "no answer")
+    failed = moves.tried_again(moves.approved(run.current, approver(), 1), "no answer")
     assert (failed.state, failed.tries) == (StepState.PENDING, 1)
     wanted = run.approval(failed)
-    assert runs.planned(failed, Look(plan=plan()), wanted, NOW).state is StepState.APPROVED
-    other = runs.planned(failed, Look(plan=plan(7)), wanted, NOW)
+    assert moves.planned(failed, Look(plan=plan()), wanted, NOW).state is StepState.APPROVED
+    other = moves.planned(failed, Look(plan=plan(7)), wanted, NOW)
     assert (other.state, other.approvals) == (StepState.WAITING, ())
     assert put(run, failed).key(failed) == "tocsin-run-7-one-try2", "another attempt is another act"
 
@@ -137,15 +139,15 @@ def test_whatever_ends_it_leaves_nothing_running(state: RunState) -> None:
 
 def test_an_act_in_flight_comes_back_before_the_run_ends() -> None:
     run = waiting()
-    doing = put(run, runs.intended(runs.approved(run.current, approver(), 1), None))
+    doing = put(run, moves.intended(moves.approved(run.current, approver(), 1), None))
     for state in (RunState.CANCELLED, RunState.FAILED):
         stopping = runs.moved(runs.stopped(doing, state, "because"), NOW)
         assert (stopping.ended, stopping.state) == (False, RunState.RUNNING)
-        back = put(stopping, runs.done(stopping.steps[0], {}, None, NOW))
+        back = put(stopping, moves.done(stopping.steps[0], {}, None, NOW))
         assert back.ended == (state is RunState.CANCELLED), (
             "a failure waits for what is being checked; a person does not"
         )
-        over = put(back, runs.finished(back.steps[0], "verified", NOW)) if not back.ended else back
+        over = put(back, moves.finished(back.steps[0], "verified", NOW)) if not back.ended else back
         assert (over.state, over.steps[0].changed) == (state, True)
 
 
@@ -155,10 +157,10 @@ def test_an_act_in_flight_comes_back_before_the_run_ends() -> None:
         max_size=30,
     )
 )
-def test_it_is_never_about_to_act_without_an_approval_of_the_plan_that_it_has(moves: list[str]) -> None:
+def test_it_is_never_about_to_act_without_an_approval_of_the_plan_that_it_has(given_moves: list[str]) -> None:
     """Whatever comes in whatever order, as long as approvals are given only while it waits (approval.stale sees to that)."""
     run = begun()
-    for move in moves:
+    for move in given_moves:
         if run.ended:
             break
         step = run.current
@@ -167,15 +169,15 @@ def test_it_is_never_about_to_act_without_an_approval_of_the_plan_that_it_has(mo
                 found = {"plan": plan(), "other plan": plan(9), "nothing": NOTHING}[move]
                 run = looked(run, found)
             case "approve" if step.state is StepState.WAITING and step.plan:
-                run = put(run, runs.approved(step, approver(step.plan.digest), 1))
+                run = put(run, moves.approved(step, approver(step.plan.digest), 1))
             case "intend" if step.state is StepState.APPROVED:
-                run = put(run, runs.intended(step, None))
+                run = put(run, moves.intended(step, None))
             case "do" if step.state is StepState.DOING:
-                run = put(run, runs.done(step, {}, None, NOW))
+                run = put(run, moves.done(step, {}, None, NOW))
             case "step" if step.state is StepState.CHECKING:
-                run = put(run, runs.finished(step, "", NOW))
+                run = put(run, moves.finished(step, "", NOW))
             case "retry" if step.state in (StepState.CHECKING, StepState.DOING):
-                run = put(run, runs.tried_again(step, "failed"))
+                run = put(run, moves.tried_again(step, "failed"))
             case "end":
                 run = runs.moved(runs.stopped(run, RunState.FAILED, ""), NOW)
         for each in run.steps:

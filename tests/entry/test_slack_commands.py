@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.domain.run import Approver
+from bot.domain.step import Approver
 from bot.entry.slack.asked import Ask, Reply
 from bot.entry.slack.commands import Commands
 from bot.errors import BadInput

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bot.domain.plan import Diff, Plan, Question
-from bot.domain.run import Run, StepState
+from bot.domain.run import Run
+from bot.domain.step import StepState
 from bot.errors import BadInput, TryLater
 from bot.practice.workspace.acts import CannotDo
 from bot.room import blocks as kit

@@ -7,8 +7,9 @@ from typing import Any
 
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.rules import Rules
-from bot.domain.run import Run, StepState
+from bot.domain.run import Run
 from bot.domain.runbook import Runbook
+from bot.domain.step import StepState
 from bot.store import open_store
 from tests.support.house import ADA, House, rules
 

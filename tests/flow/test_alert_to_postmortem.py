@@ -7,7 +7,8 @@ import json
 import pytest
 
 from bot.domain.incident import State
-from bot.domain.run import RunState, StepState
+from bot.domain.run import RunState
+from bot.domain.step import StepState
 from bot.domain.timeline import first_broken
 from bot.errors import BadInput
 from bot.store import open_store

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bot.domain.incident import State
-from bot.domain.run import RunState, StepState
+from bot.domain.run import RunState
+from bot.domain.step import StepState
 from bot.errors import BadInput, TryLater
 from tests.flow.run_house import approve, book, house_with, policy, sets, started, states
 from tests.support.house import ADA, BOB, MALLORY, House

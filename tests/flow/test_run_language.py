@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.domain.run import RunState, StepState
+from bot.domain.run import RunState
+from bot.domain.step import StepState
 from bot.errors import BadInput, TryLater
 from tests.flow.run_house import approve, book, house_with, sets, started, states
 from tests.support.house import ADA, BOB, MALLORY, House
@@ -71,8 +72,9 @@ async def test_a_list_that_is_none_or_too_long_fails_before_anything_is_done(
     assert house.world == {"checkout": 1}
 
 
-async def test_an_empty_list_is_nothing_to_do() -> None:
-    house = await house_with(book(sets("each", foreach="[]"), sets("then")))
+@pytest.mark.parametrize("listed", ["[]", []])
+async def test_an_empty_list_is_nothing_to_do(listed: Any) -> None:
+    house = await house_with(book(sets("each", foreach=listed), sets("then")))
     await started(house)
     run = await approve(house)
     assert (run.state, states(run)) == (RunState.SUCCEEDED, {"each": "skipped", "then": "done"})
@@ -197,7 +199,10 @@ async def test_a_question_that_nobody_answers_ends_the_run() -> None:
     await house.settle()
     await house.wait(minutes=59)
     assert not (await house.run()).ended
-    await house.wait(minutes=2)
+    house.clock.forward(minutes=2)
+    with pytest.raises(BadInput, match="The time to answer RUN-1 is over"):
+        await house.decisions.answer(1, "q", "", ADA)
+    await house.settle()
     run = await house.run()
     assert (run.state, run.message) == (RunState.EXPIRED, "nobody answered it in time; nothing was done")
 

@@ -8,8 +8,9 @@ import pytest
 
 from bot.domain.incident import State
 from bot.domain.policy import Policy as ActionPolicy
-from bot.domain.run import RunState, StepState
+from bot.domain.run import RunState
 from bot.domain.runbook import Runbook
+from bot.domain.step import StepState
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.flow.advance import PATIENCE
 from bot.store import open_store

@@ -14,8 +14,9 @@ from bot.domain.lifecycle import Opening, opened
 from bot.domain.people import Actor, Directory, Person
 from bot.domain.plan import Diff, Plan, Question, Undo
 from bot.domain.routing import Route
-from bot.domain.run import Look, Run, RunState, StepRun, StepState, moved, planned
+from bot.domain.run import Run, RunState, moved
 from bot.domain.runbook import Runbook
+from bot.domain.step import Look, StepRun, StepState, planned
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 ADA = Actor(id="ada", name="Ada")

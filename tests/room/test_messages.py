@@ -11,7 +11,8 @@ from bot.domain.alert import AlertState
 from bot.domain.context import Context, Finding
 from bot.domain.incident import State
 from bot.domain.plan import Diff, Plan
-from bot.domain.run import Run, RunState, StepState
+from bot.domain.run import Run, RunState
+from bot.domain.step import StepState
 from bot.practice.workspace.blocks import check_message
 from bot.room import blocks as kit
 from bot.room import messages

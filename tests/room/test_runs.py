@@ -10,7 +10,8 @@ import pytest
 from bot.domain.expand import begun, revocable
 from bot.domain.people import TOCSIN, Directory
 from bot.domain.plan import Diff, Plan, Question
-from bot.domain.run import Approver, Run, RunState, StepState, failed, moved
+from bot.domain.run import Run, RunState, moved
+from bot.domain.step import Approver, StepState, failed
 from bot.errors import BadInput
 from bot.practice.workspace.blocks import check_message
 from bot.room import blocks as kit

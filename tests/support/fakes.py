@@ -12,7 +12,8 @@ from bot.domain.alert import AlertState
 from bot.domain.context import Context
 from bot.domain.incident import Incident
 from bot.domain.plan import Diff, Plan, Target, Undo
-from bot.domain.run import Run, StepRun
+from bot.domain.run import Run
+from bot.domain.step import StepRun
 from bot.errors import Drifted, TryLater
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from bot.domain.people import Actor
 from bot.domain.plan import Question
-from bot.domain.run import Run, StepRun, StepState
+from bot.domain.run import Run
+from bot.domain.step import StepRun, StepState
 from bot.entry.slack.asked import Reply, told
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
