@@ -70,12 +70,12 @@ async def later(turns: int, work: Awaitable[object]) -> object:
 
 def click(house: House, run: Run, actor: Actor) -> Awaitable[str]:
     assert run.current.plan is not None
-    return said(house.runbooks.approve(run.id, "set", run.current.plan.digest, actor))
+    return said(house.decisions.approve(run.id, "set", run.current.plan.digest, actor))
 
 
 async def wake(house: House, run: Run) -> None:
     """Something else asks the run to look; it finds nothing to do and goes to sleep again."""
-    await house.store.write(lambda tx: tx.ask([effects.advance_run(run.id, house.clock())]))
+    await house.store.write(lambda tx: tx.ask([effects.advance_run(run.id, run.current.id, house.clock())]))
 
 
 async def test_a_click_while_the_run_goes_to_sleep(race: Race) -> None:
@@ -113,7 +113,7 @@ async def test_a_yes_and_a_no_at_once(race: Race) -> None:
     dice, house = random.Random(17), race.house
     async for run in race.runs(share=3):
         assert run.current.plan is not None
-        refusal = said(house.runbooks.refuse(run.id, "set", run.current.plan.digest, BOB))
+        refusal = said(house.decisions.refuse(run.id, "set", run.current.plan.digest, BOB))
         drained = later(dice.randrange(20), house.worker.drain())
         yes, no, _ = await asyncio.gather(later(dice.randrange(5), click(house, run, ADA)), refusal, drained)
         await house.settle()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.clients.expressions import CelExpressions
 from bot.clients.kit import Kit
 from bot.clients.render import JinjaTemplates
 from bot.domain.alert import Alert
@@ -17,6 +18,7 @@ from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
 from bot.domain.step import StepState
 from bot.flow.advance import Advance
+from bot.flow.seeing import Sight
 from bot.plugins import discover
 from bot.plugins.actions import prometheus_query
 from bot.store import open_store
@@ -59,7 +61,7 @@ class Cluster:
                 return run
             if run.state is RunState.WAITING:
                 assert run.current.plan is not None
-                await house.runbooks.approve(run.id, run.spec.id, run.current.plan.digest, ADA)
+                await house.decisions.approve(run.id, run.current.id, run.current.plan.digest, ADA)
                 continue
             await self.api.server.wait()
             house.clock.forward(seconds=1)
@@ -75,7 +77,8 @@ async def cluster(api: Api, kit: Kit) -> Cluster:
     house = House(await open_store("memory://"), replace(rules(), runbooks=quick, actions=allowed))
     actions = {name: module.Plugin(kit) for name, module in discover("actions").items()}
     actions["prometheus.query"] = Holds(kit)
-    advance = Advance(house.store, house.clock, lambda: house.rules, actions, JinjaTemplates())
+    sight = Sight(actions, JinjaTemplates(), CelExpressions(), lambda: house.rules)
+    advance = Advance(house.store, house.clock, lambda: house.rules, sight, str)
     house.handlers.update(advance.handlers())
     return Cluster(house, api)
 
