@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bot.domain.naming import nearest
+from bot.domain.parameters import with_durations
 from bot.errors import BadInput
 
 M = TypeVar("M", bound=BaseModel)
@@ -20,7 +21,7 @@ def read(model: type[M], given: Mapping[str, Any]) -> M:
         if key not in valid:
             raise BadInput(f"facts: there is no {key!r}{nearest(str(key), valid) or '.'} There are: {', '.join(valid)}")
     try:
-        return model.model_validate(dict(given))
+        return model.model_validate(with_durations(model, given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

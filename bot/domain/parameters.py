@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from bot.domain.naming import nearest
 from bot.domain.runbook import Parameter, Runbook
 from bot.errors import BadInput
 
 LONGEST = 1000
+MOST_TEXTS = 100
 _CASTS: Mapping[str, type] = {"string": str, "integer": int, "number": float}
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -45,7 +48,9 @@ def _label(spec: Parameter, labels: Mapping[str, str]) -> str | None:
 
 
 def fitted(runbook: str, name: str, spec: Parameter, value: Any) -> Any:
-    """One value as its parameter wants it; durations become text in seconds (`90s`). BadInput says what is wrong with it."""
+    """One value as its parameter wants it; durations become text in seconds (`90s`), lists lists. BadInput says what is wrong with it."""
+    if spec.type == "list":
+        return _list(runbook, name, spec, value)
     shown = f"{runbook}: {name}={str(value)[:80]!r}"
     text = str(value)
     if len(text) > LONGEST:
@@ -65,6 +70,14 @@ def fitted(runbook: str, name: str, spec: Parameter, value: Any) -> Any:
     return typed
 
 
+def _list(runbook: str, name: str, spec: Parameter, value: Any) -> list[str]:
+    texts = value if isinstance(value, list | tuple) else str(value).split(",")
+    if len(texts) > MOST_TEXTS:
+        raise BadInput(f"{runbook}: {name} has {len(texts)} texts; at most {MOST_TEXTS} are possible")
+    each = spec.model_copy(update={"type": "string"})
+    return [fitted(runbook, name, each, text) for text in (str(one).strip() for one in texts) if text]
+
+
 def _typed(shown: str, kind: str, value: Any) -> Any:
     if kind == "boolean":
         truth = value if isinstance(value, bool) else _WORDS.get(str(value).lower())
@@ -80,6 +93,17 @@ def _typed(shown: str, kind: str, value: Any) -> Any:
     if isinstance(typed, float) and (typed != typed or typed in (float("inf"), float("-inf"))):
         raise BadInput(f"{shown} is not a finite number")
     return typed
+
+
+def with_durations(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values for a model, with durations as people write them (`5m`), which pydantic does not know."""
+    found = dict(given)
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        wanted = field.annotation is timedelta or timedelta in get_args(field.annotation)
+        if wanted and isinstance(found.get(key), str) and WRITTEN.fullmatch(found[key].strip()):
+            found[key] = timedelta(seconds=seconds(key, found[key]))
+    return found
 
 
 def seconds(shown: str, value: Any) -> float:

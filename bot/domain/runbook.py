@@ -13,7 +13,7 @@ from bot.domain.trial import Trial
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Expression = Annotated[str, Field(max_length=2000)]
-OnFailure = Literal["stop", "continue", "undo", "escalate"]
+OnFailure = Literal["stop", "continue", "undo", "escalate", "end"]
 ITEMS = 20  # of a foreach that does not say how many at most
 
 
@@ -25,14 +25,16 @@ class Parameter(_Part):
     """A value that the steps use as `{{ params.NAME }}`: given by the person who starts it, else from a label of the alert, else the default."""
 
     description: str = Field(default="", description="what the form in Slack says beside it")
-    type: Literal["string", "integer", "number", "boolean", "duration"] = Field(
-        default="string", description="a duration is written like 90s, 5m, 2h"
+    type: Literal["string", "integer", "number", "boolean", "duration", "list"] = Field(
+        default="string", description="a duration is written like 90s, 5m, 2h; a list has texts, separated by commas"
     )
     label: str = Field(default="", description="take the value from this label of the incident's alerts")
     default: str | int | float | bool | None = Field(
         default=None, description="the value when nobody gives one and no label has one; without it one must be given"
     )
-    pattern: str = Field(default="", description="a regular expression that the whole value must match")
+    pattern: str = Field(
+        default="", description="a regular expression that the whole value must match (of a list: each text)"
+    )
     choices: tuple[str, ...] = Field(
         default=(), description="the only values there may be; the form shows them as a list"
     )
@@ -111,7 +113,9 @@ class Step(_Part):
     retry: Retry = Field(default=Retry(times=0), description="what happens before it counts as failed")
     verify: Check = Field(default=Check(), description="how it is checked")
     on_failure: OnFailure | None = Field(
-        default=None, description="what its failure means: stop, continue, undo what was done, or escalate"
+        default=None,
+        description="what its failure means: stop, continue, undo what was done, escalate, or end (of a step that has changed nothing: there is "
+        "nothing to do here, and the run has succeeded)",
     )
     approve: Approval | None = Field(
         default=None, description="who must approve this step, when not as the runbook says"

@@ -39,7 +39,7 @@ async def _succeeded(tx: Tx, incident: Incident, run: Run, now: datetime) -> Non
             await saved(tx, incident, undone.model_copy(update={"undone_by": run.id}), now)
         return
     tolerated = any(step.state is StepState.FAILED for step in run.steps)
-    if run.runbook.mitigates and run.changed and not tolerated:
+    if run.runbook.mitigates and run.changed and not tolerated and not run.message:
         await tx.save(lifecycle.mitigated(incident, TOCSIN, f"{run.ref} verified: {run.runbook.title}", now))
 
 
@@ -56,7 +56,7 @@ async def undo_begun(tx: Tx, incident: Incident, run: Run, actor: Actor, now: da
 
 def _ended(run: Run) -> str:
     if run.state is RunState.SUCCEEDED:
-        return f"{run.ref} succeeded: {run.runbook.title}"
+        return f"{run.ref} succeeded: {run.runbook.title}{f' ({run.message})' if run.message else ''}"
     return f"{run.ref} ({run.runbook.title}) ended, {run.state}: {run.message}"
 
 

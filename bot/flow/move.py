@@ -36,8 +36,10 @@ def failure(run: Run, step: StepRun, message: str, now: datetime) -> Move:
     if step.tries < retry.times:
         text = f"{run.ref}: {step.title} failed and is tried again ({step.tries + 1} of {retry.times}): {message}"
         return Move(moves.tried_again(step, message), "run_retried", text, now + retry.wait)
-    after = moves.failed(step, message, now)
-    if run.on_failure(step) == "continue":
+    after, wish = moves.failed(step, message, now), run.on_failure(step)
+    if wish == "end" and not step.changed:
+        return Move(moves.skipped(step, message, now), "", f"nothing to do: {message}", ends=RunState.SUCCEEDED)
+    if wish == "continue":
         return Move(after, "run_step_failed", f"{run.ref}: {step.title} failed, and the run goes on: {message}")
     return Move(after, "", f"{step.id}: {message}" if len(run.steps) > 1 else message, ends=RunState.FAILED)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from bot.domain.incident import Incident
-from bot.domain.parameters import WRITTEN, parameters, seconds
+from bot.domain.parameters import parameters, with_durations
 from bot.domain.plan import Plan, Undo
 from bot.domain.ports import Action, Doing, Expressions, Templates
 from bot.domain.rules import CurrentRules
@@ -123,7 +122,7 @@ class Sight:
             given = self._templates.value(given, {**self.facts(run, incident, step.scope), "item": step.item})
             given |= as_written  # a script's text is never a template
         try:
-            return model.model_validate(_with_durations(model, given))
+            return model.model_validate(with_durations(model, given))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or step.spec.action
@@ -178,17 +177,6 @@ class Sight:
             "state": dict(state),
             "result": dict(step.result),
         }
-
-
-def _with_durations(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Durations as people write them (`5m`), which pydantic does not know."""
-    found = dict(given)
-    for name, field in model.model_fields.items():
-        key = field.alias or name
-        wanted = field.annotation is timedelta or timedelta in get_args(field.annotation)
-        if wanted and isinstance(found.get(key), str) and WRITTEN.fullmatch(found[key].strip()):
-            found[key] = timedelta(seconds=seconds(key, found[key]))
-    return found
 
 
 def _steps(run: Run, scope: str) -> dict[str, Any]:

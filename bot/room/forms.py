@@ -53,11 +53,11 @@ def _initial(runbook: str, name: str, spec: Parameter, labels: Mapping[str, str]
 def _element(action_id: str, spec: Parameter, initial: str) -> Block:
     if spec.type == "boolean":
         return select(action_id, "Yes or no", [option(*one) for one in YES_NO], initial)
-    if spec.choices and _selectable(spec.choices):
+    if spec.choices and spec.type != "list" and _selectable(spec.choices):
         return select(action_id, "Pick one", [option(one, one) for one in spec.choices], initial)
     if spec.type in ("integer", "number"):
         return _number(action_id, spec, initial)
-    hint = "90s, 5m, 1h30m" if spec.type == "duration" else ""
+    hint = {"duration": "90s, 5m, 1h30m", "list": "one, another"}.get(spec.type, "")
     return text(action_id, initial, most=LONGEST, hint=hint)
 
 
@@ -95,14 +95,14 @@ def _where_from(spec: Parameter, labels: Mapping[str, str], unfit: str) -> str:
 def _bounds(spec: Parameter) -> str:
     least, most = spec.minimum, spec.maximum
     if spec.pattern:
-        return f"Must match {spec.pattern}"
+        return f"Each must match {spec.pattern}" if spec.type == "list" else f"Must match {spec.pattern}"
     if spec.choices and not _selectable(spec.choices):
         return f"One of: {', '.join(spec.choices)}"
     if least is not None and most is not None:
         return f"From {least:g} to {most:g}."
     if least is not None or most is not None:
         return f"At least {least:g}." if least is not None else f"At most {most:g}."
-    return "Like 90s, 5m or 1h30m." if spec.type == "duration" else ""
+    return {"duration": "Like 90s, 5m or 1h30m.", "list": "Separated by commas."}.get(spec.type, "")
 
 
 # ------------------------------------------------------------------------------------------------ inputs of any modal

@@ -130,7 +130,7 @@ def _succeeded(run: Run) -> str:
         were = "1 step has failed" if tolerated == 1 else f"{tolerated} steps have failed"
         return f"*It came to its end, but {were}* and it went on all the same, as the runbook says."
     if run.changed:
-        return "Every step is done and was checked."
+        return "There was nothing more to do." if run.message else "Every step is done and was checked."
     return "Every step was checked. Nothing had to be changed."
 
 

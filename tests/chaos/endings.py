@@ -20,8 +20,8 @@ LATE_OR_EARLY = ((re.compile(r"its channel is being opened"), "<#…>"), (re.com
 # After an interruption the bot finds a thing done instead of doing it, and cannot know whether a page arrived: it says so, and that is right.
 THE_SAME = (
     (
-        re.compile(r"RUN-1 did rollback: Deployment shop/checkout: revision: 14 -> 13 \([^)]*\)"),
-        "RUN-1: rollback is done already",
+        re.compile(r"RUN-1 did Roll back: Deployment shop/checkout: revision: 14 -> 13 \([^)]*\)"),
+        "RUN-1: Roll back is done already",
     ),
     (re.compile(r"page_skipped: (.*) may have been paged.*"), r"page_sent: \1 was paged through Slack"),
     (re.compile(r"(\w+ \w+) may have been paged, and is not paged again: INC-1 is \w+"), r"\1 was paged through Slack"),

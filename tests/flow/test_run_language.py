@@ -292,6 +292,34 @@ async def test_a_failure_that_is_tolerated_lets_the_run_go_on_and_mitigates_noth
     assert any("failed, and the run goes on" in text for text in await house.texts())
 
 
+async def test_a_look_that_finds_nothing_wrong_ends_the_run_well_and_mitigates_nothing() -> None:
+    gate = sets("gate", to="no number", on_failure="end")
+    house = await house_with(book(gate, sets("fix")))
+    run = await started(house)
+    assert (run.state, states(run)) == (RunState.SUCCEEDED, {"gate": "skipped", "fix": "pending"})
+    assert run.message.startswith("nothing to do: step gate: to")
+    assert (await house.incident()).mitigated_at is None
+    assert not any(entry == "warning" for entry in await house.kinds())
+
+
+async def test_what_was_changed_and_does_not_verify_has_failed_whatever_it_says() -> None:
+    house = await house_with(book(sets("set", on_failure="end", verify={"until": "false", "within": "PT5S"})))
+    await started(house)
+    await approve(house)
+    await house.wait(seconds=10)
+    assert (await house.run()).state is RunState.FAILED
+
+
+async def test_a_list_that_people_give_is_worked_item_by_item() -> None:
+    spec = {"type": "list", "pattern": "[a-z]+"}
+    house = await house_with(book(sets("each", name="{{ item }}", foreach="params.names"), params={"names": spec}))
+    with pytest.raises(BadInput, match=r"names='B!' does not match"):
+        await started(house, names="a, B!")
+    await started(house, names="a, b,,")
+    run = await approve(house)
+    assert (run.state, house.world) == (RunState.SUCCEEDED, {"checkout": 1, "a": 5, "b": 5})
+
+
 async def test_a_failure_that_is_escalated_pages_somebody() -> None:
     house = await house_with(book(sets("bad", to="no number", on_failure="escalate")))
     await house.incidents.acknowledge(1, ADA)

@@ -239,10 +239,16 @@ def test_a_run_that_has_not_ended_says_what_it_is_doing(run: Run, expected: str,
     assert list(buttons(message)) == pressed
 
 
+def test_a_run_whose_every_step_is_done_says_so() -> None:
+    run = changed_run(RunState.SUCCEEDED).model_copy(update={"message": ""})
+    assert "Every step is done and was checked." in words(run_message(run))
+    assert "Why it ended" not in words(run_message(run))
+
+
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        (RunState.SUCCEEDED, "Every step is done and was checked."),
+        (RunState.SUCCEEDED, "There was nothing more to do."),
         (RunState.FAILED, "It stopped at a step that failed."),
         (RunState.REFUSED, "Somebody said no."),
         (RunState.EXPIRED, "It ended without an answer, which means no."),

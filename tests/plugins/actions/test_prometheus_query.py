@@ -105,7 +105,10 @@ async def test_the_state_has_numbers_that_expressions_and_outputs_can_use() -> N
     state = await action.look(Params(query="up", expect="< 1"))
     assert state == {
         "value": 0.123457,
-        "values": [{"series": 'up{pod="p0"}', "value": 0.123457}, {"series": 'up{pod="p1"}', "value": "inf"}],
+        "values": [
+            {"series": 'up{pod="p0"}', "labels": {"pod": "p0"}, "value": 0.123457},
+            {"series": 'up{pod="p1"}', "labels": {"pod": "p1"}, "value": "inf"},
+        ],
     }
     assert json.loads(json.dumps(state, allow_nan=False)) == state
     assert CelExpressions().value("state.values[0].value < 1 && state.value * 100 > 12", {"state": state}) is True
@@ -118,3 +121,12 @@ async def test_without_data_the_value_is_null() -> None:
 
 def test_it_changes_nothing_and_carries_no_risk() -> None:
     assert (ACTION.way, ACTION.writes, ACTION.risk) == ("acts", False, "none")
+
+
+def test_a_look_that_only_decides_what_comes_next_needs_no_expectation() -> None:
+    action = ACTION
+    params = Params.model_validate({"query": "kube_pod_info"})
+    state = action.facts({"values": [{"value": 3, "labels": {"pod": "a"}}, 7]}, params)
+    assert [(one["labels"], one["value"]) for one in state["values"]] == [({"pod": "a"}, 3.0), ({}, 7.0)]
+    assert action.verify(state, params) is None
+    assert action.verify(action.facts({"empty": True}, params), params) == "the query gives no data: kube_pod_info"
