@@ -74,6 +74,10 @@ class Undo(BaseModel):
     with_: Mapping[str, Any] = Field(default_factory=dict, alias="with")
 
 
+class Unclear(str):
+    """What `verify` says when it cannot tell: no data, no answer. It is missing all the same, but proves nothing."""
+
+
 class Question(BaseModel):
     """What a person is asked. Without `choices`: to do something and tick it; `text` asks for words as well (its label).
 

@@ -286,7 +286,7 @@ class Action(Protocol):
         """
 
     def verify(self, state: Mapping[str, Any], params: Any) -> str | None:
-        """Pure. None when what the step wants holds in this state; else what is still missing, in words."""
+        """Pure. None when what the step wants holds in this state; else what is still missing, in words (`Unclear` when it cannot be told)."""
 
     def undo(self, plan: Plan, result: Mapping[str, Any], params: Any) -> Undo | None:
         """Pure. The use of an action that takes a done plan back; None when nothing can. `result` is empty after an interruption."""

@@ -149,6 +149,16 @@ def stopped(run: Run, state: RunState, message: str) -> Run:
     return run.model_copy(update={"stopping": state, "message": message})
 
 
+def left(run: Run, scope: str, now: datetime) -> Run:
+    """What has not begun of a called runbook (and of those that it calls) is not needed."""
+
+    def inside(step: StepRun) -> bool:
+        return step.state in NOT_BEGUN and (step.scope == scope or step.scope.startswith(f"{scope}."))
+
+    steps = tuple(skipped(step, "not needed here", now) if inside(step) else step for step in run.steps)
+    return run.model_copy(update={"steps": steps})
+
+
 def moved(run: Run, now: datetime) -> Run:
     """What follows from where the steps are: it is over, it waits for somebody, or it goes on."""
     if run.ended:

@@ -13,6 +13,7 @@ from typing import Any
 from bot.domain import step as moves
 from bot.domain.incident import Incident
 from bot.domain.people import TOCSIN
+from bot.domain.plan import Unclear
 from bot.domain.ports import Clock, Redact
 from bot.domain.rules import CurrentRules
 from bot.domain.run import Run, RunState
@@ -111,7 +112,7 @@ class Acting:
                 missing = "it has not taken effect: " + "; ".join(str(diff) for diff in seen.plan.diffs)
             missing = missing or self._sight.until(run, step, incident, state)
         except TryLater as error:
-            missing = str(error)
+            missing = Unclear(error)
         if missing is None:
             since = step.holds_since or now
             if now - since >= verify.for_:
@@ -120,7 +121,8 @@ class Acting:
                 step.to(message="it holds", holds_since=since), due=min(now + verify.every, since + verify.for_)
             )
         if step.check_until is not None and now >= step.check_until:
-            return failure(run, step, self._redact(f"{step.id} did not verify: {missing}"), now)
+            words = self._redact(f"{step.id} did not verify: {missing}")
+            return failure(run, step, words, now, looked=not isinstance(missing, Unclear))
         return Move(step.to(message=missing, holds_since=None), due=now + verify.every)
 
     def _verified(self, run: Run, step: StepRun, incident: Incident, state: Mapping[str, Any]) -> Move:

@@ -153,6 +153,7 @@ class Advance:
                 return
             made = await self._taken(tx, current, step, move, now) if move.takes else move
             run = current.with_steps(step.id, made.items or (made.step,))
+            run = runs.left(run, made.leaves, now) if made.leaves else run
             run = runs.moved(runs.stopped(run, made.ends, made.text) if made.ends else run, now)
             due = up_now(run, now, current)
             if any(one.id == step.id for one in run.under_way):

@@ -63,7 +63,8 @@ class Coverage:
     def ended(self, run: Run) -> None:
         if run.undoes is None:
             for step in run.steps:
-                if step.state in (StepState.FAILED, StepState.UNSURE):
+                found_nothing = step.state is StepState.SKIPPED and run.on_failure(step) == "end" and step.started_at
+                if found_nothing or step.state in (StepState.FAILED, StepState.UNSURE):
                     book, name = _place(run, step)
                     self.spots |= {(book, name, FAILED), (book, ANY, FAILED)}
 

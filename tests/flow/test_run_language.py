@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.domain.plan import Unclear
 from bot.domain.run import RunState
 from bot.domain.step import StepState
 from bot.errors import BadInput, TryLater
@@ -292,14 +293,37 @@ async def test_a_failure_that_is_tolerated_lets_the_run_go_on_and_mitigates_noth
     assert any("failed, and the run goes on" in text for text in await house.texts())
 
 
+GATE = {"on_failure": "end", "verify": {"until": "state.value > 3", "within": "PT0S"}}
+
+
 async def test_a_look_that_finds_nothing_wrong_ends_the_run_well_and_mitigates_nothing() -> None:
-    gate = sets("gate", to="no number", on_failure="end")
-    house = await house_with(book(gate, sets("fix")))
+    house = await house_with(book(sets("gate", to=1, **GATE), sets("fix")))
     run = await started(house)
     assert (run.state, states(run)) == (RunState.SUCCEEDED, {"gate": "skipped", "fix": "pending"})
-    assert run.message.startswith("nothing to do: step gate: to")
+    assert run.message == "nothing to do: gate did not verify: `state.value > 3` does not hold yet"
     assert (await house.incident()).mitigated_at is None
     assert not any(entry == "warning" for entry in await house.kinds())
+
+
+async def test_a_called_runbook_that_finds_nothing_to_do_ends_alone() -> None:
+    inner = book(sets("gate", to=1, **GATE), sets("fix"), name="inner")
+    house = await house_with(book({"id": "try", "call": "inner"}, sets("then", name="b")), inner)
+    await started(house)
+    run = await approve(house)
+    assert (run.state, states(run)) == (
+        RunState.SUCCEEDED,
+        {"try.gate": "skipped", "try.fix": "skipped", "then": "done"},
+    )
+    assert house.world == {"checkout": 1, "b": 5}
+
+
+async def test_a_look_that_cannot_tell_is_no_reason_to_do_nothing() -> None:
+    house = await house_with(book(sets("gate", to="no number", **GATE), sets("fix")))
+    assert (await started(house)).state is RunState.FAILED
+    house = await house_with(book(sets("gate", to=1, **GATE), sets("fix")))
+    house.action.verify = lambda state, params: Unclear("the query gives no data")  # type: ignore[method-assign]
+    run = await started(house)
+    assert (run.state, run.message) == (RunState.FAILED, "gate: gate did not verify: the query gives no data")
 
 
 async def test_what_was_changed_and_does_not_verify_has_failed_whatever_it_says() -> None:

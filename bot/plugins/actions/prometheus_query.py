@@ -26,7 +26,7 @@ from bot.clients import given as giving
 from bot.clients.comparison import Comparison
 from bot.clients.kit import Kit
 from bot.clients.prometheus import LONGEST_QUERY, Series
-from bot.domain.plan import Plan, Target, Undo
+from bot.domain.plan import Plan, Target, Unclear, Undo
 from bot.errors import BadInput
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,7 +90,7 @@ class Plugin:
 
     def verify(self, state: Mapping[str, Any], params: Params) -> str | None:
         if not state["values"]:
-            return None if params.when_empty == "ok" else f"the query gives no data: {params.query}"
+            return None if params.when_empty == "ok" else Unclear(f"the query gives no data: {params.query}")
         for one in state["values"]:
             if params.expect and not comparison.met(params.expect, float(one["value"])):
                 where = f" ({one['series']})" if one["series"] else ""
