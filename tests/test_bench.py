@@ -44,3 +44,6 @@ def test_the_benchmark_runs_and_nothing_that_was_accepted_is_missing(tmp_path: P
     (memory,) = [one["memory"] for one in figures["storms"] if "settled" in one["memory"]]
     assert set(memory) == {"start", "after", "settled"}
     assert set(figures["ratios"]["to_bare_server"]) == {"1", "100"}
+    assert figures["runs"]["runs_per_second"] > 0
+    assert figures["runs"]["click_to_act"]["p99"] is not None
+    assert figures["runs"]["resume"]["runs"] == 1000

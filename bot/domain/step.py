@@ -141,7 +141,7 @@ def planned(step: StepRun, look: Look, wanted: Approval, now: datetime) -> StepR
     }
     if not plan:
         return checking(step.to(**seen), now)
-    same = step.plan is not None and step.plan.digest == plan.digest
+    same = step.plan is not None and step.plan.digest == plan.digest and step.params == look.params
     if step.tries and same and step.approvals and step.state is StepState.PENDING:
         return step.to(**seen, state=StepState.APPROVED)
     drifted = step.plan is not None and not same and bool(step.plan)

@@ -69,10 +69,15 @@ class Acting:
         refusal = self._refusal(seen)
         if refusal:
             raise BadInput(refusal)
-        if step.plan is None or not seen.plan or seen.plan.digest != step.plan.digest:
+        if not _as_planned(step, seen) or self._lapsed(run, step, seen):
             return self._planned(run, step, seen)
         intent = moves.intended(step, self._sight.undo(run, seen, step, incident, {}))
         return Move(intent, "run_doing", f"{run.ref} is doing it: {step.title}", takes=seen.action.target(seen.params))
+
+    def _lapsed(self, run: Run, step: StepRun, seen: Seen) -> bool:
+        """Whether nobody approved the step but the policy, which does not any more."""
+        by_policy = all(approver.actor.id == TOCSIN.id for approver in step.approvals)
+        return by_policy and self._unattended(run, step, seen) is None
 
     async def do(self, run: Run, step: StepRun, incident: Incident, again: bool) -> Move:
         """The one place where a runbook changes the world."""
@@ -80,7 +85,7 @@ class Acting:
         if not seen.plan:
             after = moves.done(step, {"found": "done already"}, step.undo, self._clock())
             return Move(after, "run_done", f"{run.ref}: {step.title} is done already")
-        if step.plan is None or seen.plan.digest != step.plan.digest:
+        if not _as_planned(step, seen):
             return self._planned(run, step, seen)
         if again and not seen.action.repeatable(seen.params):
             return ending(
@@ -134,3 +139,9 @@ class Acting:
 
     def _refusal(self, seen: Seen) -> str | None:
         return self._rules().actions.refusal(seen.action.target(seen.params), seen.plan)
+
+
+def _as_planned(step: StepRun, seen: Seen) -> bool:
+    """Whether this is what was approved: the same changes, by the same parameters."""
+    same = step.plan is not None and bool(seen.plan) and seen.plan.digest == step.plan.digest
+    return same and step.params == seen.look.params

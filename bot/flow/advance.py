@@ -22,13 +22,14 @@ from bot.domain.step import ACTING, StepRun, StepState
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.flow.acting import Acting
 from bot.flow.delivery import Handler, Record, payload
-from bot.flow.ending import conclude
+from bot.flow.ending import conclude, unknown
 from bot.flow.incidents import known
 from bot.flow.move import Move, ending, failure
 from bot.flow.seeing import Sight
-from bot.flow.telling import Told, saved, up_now
+from bot.flow.telling import Told, known_run, saved, up_now
 
 PATIENCE = timedelta(minutes=15)
+MOST_FAULTS = 10  # deliveries that fail as nobody foresaw; fewer than the worker's own, after which a row is dead
 LOCK_AGAIN = timedelta(seconds=5)
 
 
@@ -56,34 +57,43 @@ class Advance:
         return {"advance_run": self.advance}
 
     async def advance(self, delivery: Delivery) -> Record | None:
-        run_id: int = payload(delivery)["run_id"]
-        run = await self._store.read(lambda tx: tx.run(run_id))
-        if run is None or run.ended:
+        asked = payload(delivery)
+
+        async def look(tx: Tx) -> tuple[Run, Incident]:
+            run = await known_run(tx, asked["run_id"])
+            return run, await known(tx, run.incident_id)
+
+        run, incident = await self._store.read(look)
+        step = None if run.ended else run.find(str(asked.get("step", run.current.id)))
+        if step is None or step.over:
             return None
-        step = run.find(str(payload(delivery).get("step", run.current.id)))
-        if step is None or step.over or (run.paused_by and step.state not in ACTING):
+        if (run.paused_by or run.stopping) and step.state not in ACTING:
             return None
-        if run.stopping and step.state not in ACTING:
-            return None
-        incident = await self._store.read(lambda tx: known(tx, run.incident_id))
         return self._recording(run, step, await self._moved(run, step, incident, delivery))
 
     async def _moved(self, run: Run, step: StepRun, incident: Incident, delivery: Delivery) -> Move:
         """One move; whatever goes wrong for good, or for too long, becomes the end of the step."""
         try:
             if _overtaken(run, step, incident):
-                gone = f"{incident.ref} is {incident.state}; nothing was done"
+                gone = f"{incident.ref} is {incident.state}"
                 return ending(step, RunState.EXPIRED, gone, self._clock())
             return await self._moves[step.state](run, step, incident, delivery.again)
         except (BadInput, GaveUp) as error:
-            return self._failure(run, step, str(error))
+            return self._given_up(run, step, str(error), acted=delivery.again)
         except TryLater as error:
             if self._clock() - delivery.asked_at < PATIENCE:
                 raise
-            if step.state is StepState.DOING:
-                may = f"{step.id} may or may not have taken effect: {error}. Look before repeating it"
-                return ending(step, RunState.UNSURE, self._redact(may), self._clock())
-            return self._failure(run, step, str(error))
+            return self._given_up(run, step, str(error), acted=True)
+        except Exception as error:
+            if delivery.attempts < MOST_FAULTS:
+                raise  # the worker logs it whole
+            return self._given_up(run, step, f"a fault in {step.spec.action}: {type(error).__name__}", acted=True)
+
+    def _given_up(self, run: Run, step: StepRun, why: str, *, acted: bool) -> Move:
+        """The step has failed; of one that was to act and may have (`acted`), nobody knows, and it must not be tried again with another key."""
+        if step.state is not StepState.DOING or not acted:
+            return self._failure(run, step, why)
+        return ending(step, RunState.UNSURE, self._redact(unknown(step, why)), self._clock())
 
     # -------------------------------------------------------------------------------------------- the moves
 
@@ -128,7 +138,8 @@ class Advance:
         if step.expires_at is not None and self._clock() < step.expires_at:
             return Move(step, due=step.expires_at)
         what = "answered" if step.state is StepState.ASKING else "approved"
-        return ending(step, RunState.EXPIRED, f"nobody {what} it in time; nothing was done", self._clock())
+        which = step.title if len(run.steps) > 1 else "it"
+        return ending(step, RunState.EXPIRED, f"nobody {what} {which} in time", self._clock())
 
     async def _rest(self, run: Run, step: StepRun, incident: Incident, again: bool) -> Move:
         now = self._clock()
@@ -144,9 +155,11 @@ class Advance:
 
         async def record(tx: Tx) -> None:
             now = self._clock()
+            if before.undoes is not None:
+                await tx.run(before.undoes)  # everybody locks the older run first
             current = await tx.run(before.id)
             incident = await known(tx, before.incident_id)
-            if current is None or current.ended:
+            if current is None or current.ended or (current.paused_by and step.state not in ACTING):
                 return
             if current.find(step.id) != step or (current.stopping and step.state not in ACTING):
                 await tx.ask([effects.advance_run(current.id, step.id, now)])
@@ -174,6 +187,7 @@ class Advance:
         policy, target = self._rules().actions, move.takes
         if target is None:
             return move
+        await tx.lock("targets")  # so that nobody takes or touches one between this look and the commit
         touches = await tx.touches(now - policy.memory)
         held = policy.hold(target, run.id, touches, now, run.undoes)
         if held and not any(approver.broke_glass for approver in step.approvals):

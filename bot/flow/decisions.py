@@ -18,7 +18,7 @@ from bot.domain.rules import CurrentRules, Rules
 from bot.domain.run import Run, RunState
 from bot.domain.step import Approver, StepRun, StepState
 from bot.errors import BadInput
-from bot.flow.ending import conclude, undo_begun
+from bot.flow.ending import conclude, left_behind, undo_begun
 from bot.flow.incidents import known
 from bot.flow.telling import Told, known_run, saved, up_now
 
@@ -69,8 +69,9 @@ class Decisions:
             if refused and not any(earlier.actor.id == actor.id for earlier in step.approvals):
                 raise BadInput(refused)
             said_no = run.with_steps(step.id, [moves.skipped(step, f"{actor.name} said no", now)])
-            await _ended(tx, said_no, RunState.REFUSED, f"{actor.name} said no; {_undone(run)}", now, actor)
-            return f"{run.ref} is refused. {_undone(run).capitalize()}."
+            await _ended(tx, said_no, RunState.REFUSED, f"{actor.name} said no", now, actor)
+            left = left_behind(run)
+            return f"{run.ref} is refused. {left[0].upper()}{left[1:]}."
 
         return await self._decided(run_id, decide)
 
@@ -129,12 +130,11 @@ class Decisions:
 
         async def decide(tx: Tx, run: Run, rules: Rules, now: datetime) -> str:
             _may(run, actor, rules)
-            words = f"{actor.name} cancelled it; {_undone(run)}"
-            ended = await _ended(tx, run, RunState.CANCELLED, words, now, actor)
+            ended = await _ended(tx, run, RunState.CANCELLED, f"{actor.name} cancelled it", now, actor)
             if not ended:
                 return f"{run.ref} ends as soon as what is in flight has come back."
             undo = " Undo takes back what it did." if any(step.undo for step in run.steps if step.changed) else ""
-            return f"{run.ref} is cancelled; {_undone(run)}.{undo}"
+            return f"{run.ref} is cancelled; {left_behind(run)}.{undo}"
 
         return await self._decided(run_id, decide)
 
@@ -219,9 +219,3 @@ async def _ended(tx: Tx, run: Run, state: RunState, words: str, now: datetime, a
         )
         await saved(tx, incident, after, now, told)
     return after.ended
-
-
-def _undone(run: Run) -> str:
-    """What a No, or a stop, leaves behind."""
-    changed = [step.title for step in run.steps if step.changed]
-    return f"what was done before stays done ({', '.join(changed)})" if changed else "nothing was done"

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.domain import lifecycle, paging
+from bot.domain import run as runs
+from bot.domain import step as moves
 from bot.domain.expand import revocable, undoing
 from bot.domain.incident import Incident, warned
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.ports import Tx
 from bot.domain.run import Run, RunState
-from bot.domain.step import StepState
+from bot.domain.step import StepRun, StepState
+from bot.flow.incidents import known
 from bot.flow.telling import Told, saved, up_now
 
 
 async def conclude(tx: Tx, incident: Incident, run: Run, now: datetime, actor: Actor = TOCSIN) -> None:
     """Tell how the run has ended, and do what its outcome and the runbook ask for."""
+    if run.state in (RunState.CANCELLED, RunState.REFUSED, RunState.EXPIRED):
+        run = run.model_copy(update={"message": f"{run.message}; {left_behind(run)}"})
     incident = await saved(tx, incident, run, now, Told("run_ended", _ended(run), actor))
     if run.state is RunState.SUCCEEDED:
         await _succeeded(tx, incident, run, now)
@@ -52,6 +57,33 @@ async def undo_begun(tx: Tx, incident: Incident, run: Run, actor: Actor, now: da
     incident = await saved(tx, incident, undo, now, told, up_now(undo, now))
     await saved(tx, incident, run.model_copy(update={"undone_by": undo.id}), now)
     return undo
+
+
+async def given_up(tx: Tx, run_id: int, step_id: str, why: str, now: datetime) -> None:
+    """Nobody will come back to this step: its row is dead. The run ends, so that it holds nothing and somebody is told."""
+    run = await tx.run(run_id)
+    step = run.find(step_id) if run else None
+    if run is None or step is None or run.ended or step.over:
+        return
+    unsure = step.state is StepState.DOING
+    message = unknown(step, why) if unsure else f"{step.id}: {why}"
+    after = run.with_steps(step.id, [moves.failed(step, message, now, unsure=unsure)])
+    after = runs.moved(runs.stopped(after, RunState.UNSURE if unsure else RunState.FAILED, message), now)
+    incident = await known(tx, run.incident_id)
+    if after.ended:
+        await conclude(tx, incident, after, now)
+    else:
+        await saved(tx, incident, after, now)
+
+
+def unknown(step: StepRun, why: str) -> str:
+    return f"{step.id} may or may not have taken effect: {why}. Look before repeating it"
+
+
+def left_behind(run: Run) -> str:
+    """What a No, or a stop, leaves behind."""
+    changed = [step.title for step in run.steps if step.changed]
+    return f"what was done before stays done ({', '.join(changed)})" if changed else "nothing was done"
 
 
 def _ended(run: Run) -> str:

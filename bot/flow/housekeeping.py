@@ -10,6 +10,7 @@ from bot.domain.incident import entered
 from bot.domain.people import TOCSIN
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.rules import CurrentRules
+from bot.flow.ending import given_up
 from bot.flow.escalation import page_failed
 
 KEEP = timedelta(days=7)
@@ -36,6 +37,8 @@ class Housekeeping:
             return
         if effect.kind == "alarm":
             return
+        if effect.kind == "advance_run":
+            await given_up(tx, effect.payload["run_id"], str(effect.payload.get("step", "")), error, now)
         number = effect.payload.get("incident_id")
         incident = await tx.incident(number) if isinstance(number, int) else None
         where = f" for {incident.ref}" if incident else ""

@@ -65,12 +65,17 @@ class Review:
     async def _end_asking_runs(self, tx: Tx, incident_id: int) -> None:
         """An undo may be wanted after the incident, too; everything else that still asks is over with it."""
         now = self._clock()
-        for run in await tx.runs_of(incident_id):
-            if run.ended or run.undoes is not None or not _only_asks(run):
+        # Locked, all of them before the incident, as everywhere: a click or a move may have come in between.
+        locked = [await tx.run(run.id) for run in await tx.runs_of(incident_id) if not run.ended]
+        for run in locked:
+            if run is None or run.ended or run.undoes is not None or not _only_asks(run):
                 continue
-            message = "the incident resolved before anybody approved it; nothing was done"
+            incident = await known(tx, incident_id)
+            if incident.is_open:
+                return
+            message = "the incident resolved before anybody approved it"
             after = runs.moved(runs.stopped(run, RunState.EXPIRED, message), now)
-            await conclude(tx, await known(tx, incident_id), after, now)
+            await conclude(tx, incident, after, now)
 
     async def share_review(self, delivery: Delivery) -> Record | None:
         incident = await incident_of(self._store, delivery)

@@ -13,7 +13,7 @@ from bot.domain.incident import Incident, entered
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.ports import Tx
 from bot.domain.run import Run
-from bot.domain.step import StepRun
+from bot.domain.step import ACTING, StepRun
 from bot.errors import BadInput
 
 
@@ -48,8 +48,8 @@ async def saved(
     asked: list[Effect] = [effects.show_run(incident.id, run.id, now)]
     if run.ended:
         await tx.release_holds(run.id)
-    elif not run.paused_by:
-        asked += [effects.advance_run(run.id, step_id, at) for step_id, at in (due or {}).items()]
+    else:
+        asked += [effects.advance_run(run.id, one, at) for one, at in (due or {}).items() if _goes_on(run, one)]
     asked += [effects.share_output(incident.id, run.id, step.id, now) for step in run.steps if step.has_long_output]
     if told is None:
         await tx.ask(asked)
@@ -59,6 +59,12 @@ async def saved(
     )
     await tx.save(change.ask(*asked, effects.card(incident.id, now)))
     return change.incident
+
+
+def _goes_on(run: Run, step_id: str) -> bool:
+    """While somebody has paused the run, only what is in flight."""
+    step = run.find(step_id)
+    return not run.paused_by or (step is not None and step.state in ACTING)
 
 
 def up_now(run: Run, now: datetime, before: Run | None = None) -> dict[str, datetime]:
