@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from bot import app
+from bot.cli import demo_folder
 from bot.cli.common import run, set_up_logs
 from bot.config import load
 from bot.practice.person import Person, Press
@@ -114,9 +115,9 @@ async def _demo(auto: bool, port: int, state: Path, folder: Path) -> int:
     def tell(text: str) -> None:
         typer.echo(f"{time.monotonic() - started:5.1f}s  {text}")
 
-    config = load(
-        folder, app.registry(), {**os.environ, **secrets(world)}, overrides=overrides(world, state, listen, auto=auto)
-    )
+    changed = overrides(world, state, listen, auto=auto)
+    config = load(folder, app.registry(), {**os.environ, **secrets(world)}, overrides=changed)
+    demo_folder.write(state / "config", folder, changed, secrets(world))
     stop, ready = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -135,6 +136,7 @@ async def _demo(auto: bool, port: int, state: Path, folder: Path) -> int:
         else:
             typer.echo(
                 "  The checkout deployment was changed three minutes ago and is failing. Ctrl-C ends the demo.\n"
+                f"  In another terminal: tocsin runbook history --config {state / 'config'}\n"
             )
         await serving
         following.cancel()

@@ -133,8 +133,11 @@ class Following:
         if refused and not options:
             self._say(refused.removesuffix("Nothing was done.").strip())
         if not self._screen.interactive or not options:
-            how = f", or by --yes {step.plan.digest}" if step.plan else ""
-            self._say(f"{run.ref} waits for somebody who may answer, in Slack or on a terminal{how}.")
+            for digest in sorted(self._digests):
+                self._say(f"--yes {digest} is not this plan, so it approves nothing here.")
+            how = f" (without one: --yes {step.plan.digest})" if step.plan else ""
+            follow = f"tocsin runbook follow {run.ref}"
+            self._say(f"{run.ref} waits for somebody who may answer: in Slack, or on a terminal by `{follow}`{how}.")
             return
         self._question(options)
 
@@ -214,7 +217,7 @@ class Following:
         if answer is not None and answer.strip().lower() in ("c", "cancel"):
             await self._decided(self._works.decisions.cancel(run.id, self._actor))
             return False
-        self._say(f"{run.ref} goes on without you: tocsin runbook show {run.ref}")
+        self._say(f"{run.ref} goes on without you: tocsin runbook follow {run.ref}")
         return True
 
 

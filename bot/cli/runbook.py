@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bot import app
-from bot.cli import runbook_test, runs
+from bot.cli import runbook_test, runs, steering
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, run, set_up_logs
 from bot.cli.postmortem import incident_number
 from bot.cli.showing import Shown
@@ -24,6 +24,11 @@ from bot.flow.seeing import Sight
 
 commands = typer.Typer(help="Runbooks.", no_args_is_help=True)
 commands.command("run")(runs.run)
+commands.command("follow")(steering.follow)
+commands.command("pause")(steering.pause)
+commands.command("resume")(steering.resume)
+commands.command("cancel")(steering.cancel)
+commands.command("undo")(steering.undo)
 commands.command("history")(runs.history)
 commands.command("show")(runs.show)
 commands.command("test")(runbook_test.rehearse)

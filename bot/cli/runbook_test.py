@@ -13,6 +13,7 @@ from bot import app
 from bot.cli.common import run, set_up_logs
 from bot.config.linting import gathered
 from bot.config.reference import reference as written
+from bot.errors import BadInput
 from bot.rehearsal.coverage import Covered
 from bot.rehearsal.running import Rehearsal, Result
 
@@ -44,9 +45,14 @@ def rehearse(
     covered = rehearsal.covered()
     if results and not only:
         _table(covered)
+    if only and not results:
+        raise BadInput(
+            f"-k {only!r}: no test of these {len(found.names)} runbooks has that in its name or its runbook's"
+        )
     failed = sum(1 for result in results if result.failures)
     each = f", {len(results) / seconds:.0f} a second" if results and seconds else ""
-    typer.echo(f"{len(results)} tests of {len(found.names)} runbooks, {failed} failed, {seconds:.2f} s{each}")
+    tests, runbooks = counted(len(results), "test"), counted(len(found.names), "runbook")
+    typer.echo(f"{tests} of {runbooks}, {failed} failed, {seconds:.2f} s{each}")
     low = [one for one in covered if coverage is not None and one.percent < coverage]
     for one in low:
         typer.echo(f"{one.runbook}: {one.percent} % of its steps and branches are tested, wanted {coverage} %")
@@ -57,6 +63,11 @@ def rehearse(
 def reference() -> None:
     """Print the reference of the runbook language and of all actions, as Markdown: docs/runbook-reference.md."""
     typer.echo(written(app.registry()), nl=False)
+
+
+def counted(number: int, what: str) -> str:
+    """`1 test`, `2 tests`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _show(result: Result) -> None:

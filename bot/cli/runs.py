@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,14 @@ from bot.errors import BadInput
 from bot.store import open_store
 
 Params = Annotated[list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE, as often as needed")]
+AnyRun = Annotated[str, typer.Argument(metavar="RUN", help="like RUN-3")]
+Who = Annotated[
+    str, typer.Option("--as", help="who you are in oncall.yaml; your user name on this machine when not given")
+]
+Digests = Annotated[
+    list[str] | None, typer.Option(help="approve exactly the plan with this digest (as often as needed)")
+]
+existing = partial(open_store, create=False)
 
 
 def run(
@@ -36,19 +45,15 @@ def run(
     param: Params = None,
     incident: Annotated[str, typer.Option(help="the incident that it is for, like INC-7")] = "",
     new: Annotated[str, typer.Option(help="open an incident with this title for it instead")] = "",
-    person: Annotated[
-        str, typer.Option("--as", help="who you are in oncall.yaml; your user name on this machine when not given")
-    ] = "",
-    yes: Annotated[
-        list[str] | None, typer.Option(help="approve exactly the plan with this digest (as often as needed)")
-    ] = None,
+    person: Who = "",
+    yes: Digests = None,
     leave: Annotated[bool, typer.Option("--leave", help="when no server works, leave the run for one")] = False,
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Start a runbook and follow it; `tocsin serve` does the work. Exit code 0 when it succeeds, 1 when not, 2 when it cannot be started."""
     if bool(incident) == bool(new):
         raise BadInput("say for which incident: --incident INC-7, or --new 'a title' to open one")
-    digests = [_digest(text) for text in yes or []]
+    digests = [digest_of(text) for text in yes or []]
     given = pairs(param)
     settings = at_home(loaded(config))
     if settings.database.url.reveal().startswith("memory"):
@@ -60,7 +65,7 @@ def run(
         async with app.built(settings) as tocsin:
             number = incident_number(incident) if incident else await _opened(tocsin, new, name, given, actor)
             started = await tocsin.runbooks.start(number, name, given, actor)
-            return await _followed(tocsin, started, actor, digests, leave, config)
+            return await followed(tocsin, started, actor, digests, leave, config)
 
     raise typer.Exit(run_now(work()))
 
@@ -76,8 +81,9 @@ def history(
     set_up_logs("error", "console")
 
     async def work() -> list[str]:
-        async with app.built(settings, open_store=partial(open_store, create=False)) as tocsin:
-            runs, shown = await tocsin.runbooks.history(name, limit), Shown(tocsin.kit.redact)
+        async with app.built(settings, open_store=existing) as tocsin:
+            runs = await tocsin.runbooks.history(name, limit)
+            shown = Shown(tocsin.kit.redact, await _undoing(tocsin, runs))
             return [json.dumps([shown.facts(one) for one in runs], indent=2)] if as_json else shown.table(runs)
 
     for line in run_now(work()):
@@ -85,7 +91,7 @@ def history(
 
 
 def show(
-    ref: Annotated[str, typer.Argument(metavar="RUN", help="like RUN-3")],
+    ref: AnyRun,
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """One run whole: its steps with plans, approvals, messages and outputs."""
@@ -93,8 +99,9 @@ def show(
     set_up_logs("error", "console")
 
     async def work() -> list[str]:
-        async with app.built(settings, open_store=partial(open_store, create=False)) as tocsin:
-            return Shown(tocsin.kit.redact).whole(await tocsin.runbooks.run(number))
+        async with app.built(settings, open_store=existing) as tocsin:
+            found = await tocsin.runbooks.run(number)
+            return Shown(tocsin.kit.redact, await _undoing(tocsin, [found])).whole(found)
 
     for line in run_now(work()):
         typer.echo(line)
@@ -142,13 +149,18 @@ def _user_name() -> str:
         return f"uid {os.getuid()}"
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
     digest = text.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{16}", digest):
         raise BadInput(
             f"--yes {text[:40]!r}: wanted the digest of a plan, 16 hexadecimal digits, as `tocsin runbook plan` shows it"
         )
     return digest
+
+
+async def _undoing(tocsin: app.Tocsin, runs: Sequence[Run]) -> dict[int, RunState]:
+    """How the runs that take these back are."""
+    return {run.undone_by: (await tocsin.runbooks.run(run.undone_by)).state for run in runs if run.undone_by}
 
 
 async def _opened(tocsin: app.Tocsin, title: str, name: str, given: dict[str, str], actor: Actor) -> int:
@@ -169,7 +181,7 @@ def known_runbook(settings: Config, name: str) -> Runbook:
     return found
 
 
-async def _followed(
+async def followed(
     tocsin: app.Tocsin, started: Run, actor: Actor, digests: list[str], leave: bool, config: Path
 ) -> int:
     """Follow it to its end; the exit code."""
@@ -183,8 +195,6 @@ async def _followed(
     except Unmoved:
         terminal.say(await _unmoved(tocsin, started, actor, leave, config))
         return 1
-    if ended.ended and ended.state is not RunState.SUCCEEDED:
-        terminal.say(f"{ended.ref} ended, {ended.state}: {shown.line(ended.message)}")
     return 0 if ended.state is RunState.SUCCEEDED else 1
 
 

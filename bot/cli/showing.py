@@ -9,7 +9,7 @@ from typing import Any
 from bot.cli.terminal import plain, plain_lines
 from bot.domain.naming import clipped
 from bot.domain.ports import Redact
-from bot.domain.run import Run
+from bot.domain.run import Run, RunState
 from bot.domain.step import StepRun, StepState
 from bot.flow.preview import Foreseen
 
@@ -18,10 +18,11 @@ COLUMNS = ("RUN", "WHEN", "RUNBOOK", "INCIDENT", "WHO", "STATE", "WHAT CHANGED",
 
 
 class Shown:
-    """Texts with every secret blacked out and nothing in them that steers a terminal."""
+    """Texts with every secret blacked out and nothing in them that steers a terminal. `undoing`: how runs that take others back are."""
 
-    def __init__(self, redact: Redact) -> None:
+    def __init__(self, redact: Redact, undoing: Mapping[int, RunState] | None = None) -> None:
         self._redact = redact
+        self._undoing = undoing or {}
 
     def line(self, text: object) -> str:
         return plain(self._redact(str(text)).replace("\r\n", "\n").replace("\n", " "))
@@ -46,8 +47,15 @@ class Shown:
             run.state.value,
             clipped(self.line("; ".join(changes(run)) or "nothing"), CHANGED_WIDTH),
             self.line(", ".join(approvals(run))) or "-",
-            f"RUN-{run.undone_by}" if run.undone_by else "-",
+            self._undone_by(run) or "-",
         )
+
+    def _undone_by(self, run: Run) -> str:
+        """Whether it is undone is said by how the other run is: `RUN-5`, or `RUN-5 (cancelled)`."""
+        if run.undone_by is None:
+            return ""
+        state = self._undoing.get(run.undone_by, RunState.SUCCEEDED)
+        return f"RUN-{run.undone_by}" + ("" if state is RunState.SUCCEEDED else f" ({state})")
 
     def facts(self, run: Run) -> dict[str, Any]:
         """One run as JSON, for programs."""
@@ -71,6 +79,7 @@ class Shown:
             "approvals": approvers,
             "undoes": f"RUN-{run.undoes}" if run.undoes else None,
             "undone_by": f"RUN-{run.undone_by}" if run.undone_by else None,
+            "undone_by_state": self._undoing.get(run.undone_by) if run.undone_by else None,
         }
         return {name: self._clean(value) for name, value in known.items()}
 
@@ -91,7 +100,7 @@ class Shown:
             f"INC-{run.incident_id}, asked for by {self.line(run.requested_by.name)} {_when(run.created_at)}{ended}",
         ]
         lines += [f"takes back RUN-{run.undoes}"] if run.undoes else []
-        lines += [f"taken back by RUN-{run.undone_by}"] if run.undone_by else []
+        lines += [f"taken back by {self._undone_by(run)}"] if run.undone_by else []
         lines += [f"paused by {self.line(run.paused_by)}"] if run.paused_by else []
         lines += [f"why: {self.line(run.message)}"] if run.message else []
         lines += [f"  {self.line(f'{name}={value}')}" for name, value in run.params.items()]

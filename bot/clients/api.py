@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bot.clients.http import Http, Reply, place
+from bot.clients.http import Http, Reply, known_as, place
 from bot.errors import BadInput, TryLater
 
 T = TypeVar("T")
@@ -112,10 +112,9 @@ class Api:
         """What a status other than 2xx means, in the product's name."""
         refused = self.http.refused(reply)
         if reply.status in NO_RIGHT:
-            known = urlsplit(reply.url).netloc.lower()
             what = "does not know the bot" if reply.status == 401 else "does not let the bot do this"
             return BadInput(
-                f"{self.product} {what}: {refused}. Its token goes into `http:` of tocsin.yaml, under {known}, as a header"
+                f"{self.product} {what}: {refused}. Its token goes into `http:` of tocsin.yaml, under {known_as(reply.url)}, as a header"
             )
         if isinstance(refused, TryLater):
             return TryLater(f"{self.product}: {refused}", refused.delay, uncertain=refused.uncertain)

@@ -23,6 +23,7 @@ MOST_BYTES = 1_000_000
 MOST_REDIRECTS = 5
 CONNECT_WITHIN = 5.0
 LONGEST_QUOTE = 300
+LONGEST_READ = 20_000  # characters of an answer that are looked through for what may be quoted
 READS = ("GET", "HEAD", "OPTIONS")
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -44,14 +45,14 @@ class Reply:
     def json(self) -> Any:
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{place(self.url)} answered {self.status} with something that is not JSON") from error
 
 
 class Http:
     """`async with Http(redact) as http:` or start() and close(). `answer_within` is in seconds, for the whole exchange.
 
-    `credentials`: headers by `host` or `host:port`, added to what goes there and nowhere else, so that no runbook ever holds a secret.
+    `credentials`: headers by what `known_as` calls an address, added to what goes there and nowhere else, so that no runbook ever holds a secret.
     """
 
     def __init__(
@@ -109,8 +110,12 @@ class Http:
             location = reply.headers.get("location", "")
             if reply.status not in REDIRECTS or not location or method not in READS:
                 return reply
-            url = urljoin(url, location)
-            if not _same_place(first, url):
+            try:
+                url = urljoin(url, location)
+                same = _same_place(first, url)
+            except ValueError as error:
+                raise BadInput(f"{place(first)} redirects to something that is no address") from error
+            if not same:
                 raise BadInput(f"{place(first)} redirects to {place(url)}: that is not followed; use the other address")
         raise BadInput(f"{place(first)} redirects more than {MOST_REDIRECTS} times")
 
@@ -123,7 +128,7 @@ class Http:
 
     def refused(self, reply: Reply) -> Exception:
         """The error that stands for a status: TryLater for 429 and 5xx (after a write with 5xx it is uncertain), else BadInput."""
-        quote = self._redact(reply.text[:LONGEST_QUOTE].strip())
+        quote = quoted(reply.text, self._redact, LONGEST_QUOTE)
         words = f"{place(reply.url)} answered {reply.status}" + (f": {quote}" if quote else "")
         if reply.status == 429 or reply.status >= 500:
             uncertain = reply.status >= 500 and reply.method not in READS
@@ -131,14 +136,8 @@ class Http:
         return BadInput(words)
 
     def _own(self, url: str) -> Mapping[str, str]:
-        """The headers that the configuration has for this address. A port that is not the usual one has to be named."""
-        try:
-            parts = urlsplit(url)
-            host, port = (parts.hostname or "").lower(), parts.port
-        except ValueError:  # no address at all: the request itself says so
-            return {}
-        usual = port in (None, 443 if parts.scheme == "https" else 80)
-        return self._credentials.get(host if usual else f"{host}:{port}", {})
+        """The headers that the configuration has for this address."""
+        return self._credentials.get(known_as(url), {})
 
     async def _once(
         self,
@@ -178,8 +177,26 @@ def place(url: str) -> str:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return url[:50]
+        return url.partition("?")[0].rpartition("@")[2][:50]
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path}" if parts.hostname else url[:50]
+
+
+def quoted(text: str, redact: Redact, most: int) -> str:
+    """The beginning of a text without secrets; cut only then, since half a secret looks like none."""
+    return redact(text[:LONGEST_READ])[:most].strip()
+
+
+def known_as(url: str) -> str:
+    """What `http:` in tocsin.yaml calls an address: `host` for https on its usual port; every other port has to be named, so that what is meant for
+    https is never sent in clear (`host:80`). Empty for what is no address: the request itself says so."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return ""
+    if parts.scheme == "https" and port in (None, 443):
+        return host
+    return f"{host}:{port or 80}"
 
 
 async def _bounded(response: aiohttp.ClientResponse, url: str, most: int) -> bytes:

@@ -60,7 +60,7 @@ class Prometheus:
             return _series([{"metric": {}, "values": [result]}])
         if kind != "vector":
             raise BadInput(f"Prometheus: {expression!r} gives a {kind}; expected numbers, one per series")
-        return _series([{"metric": one["metric"], "values": [one["value"]]} for one in result or ()])
+        return _series(result or [])
 
     async def query_range(self, expression: str, start: datetime, end: datetime, points: int = 240) -> list[Series]:
         """The values over time, in at most `points` steps, of at most MOST_SERIES series."""
@@ -95,7 +95,8 @@ class Prometheus:
         except TryLater as error:
             raise TryLater(f"Prometheus: {error}", error.delay) from error  # a query changes nothing: never uncertain
         if reply.status == 200:
-            data = reply.json().get("data")
+            said = reply.json()
+            data = said.get("data") if isinstance(said, dict) else None
             if isinstance(data, dict):
                 return data
             raise BadInput(f"Prometheus: the answer has no data: {reply.text[:200]}")
@@ -104,21 +105,29 @@ class Prometheus:
     def _refused(self, reply: Reply, expression: str) -> Exception:
         """With Prometheus's own words where it gives some. A query changes nothing, so nothing is uncertain."""
         if reply.status in USUAL_ERRORS and reply.headers.get("content-type", "").startswith("application/json"):
-            said = reply.json()
+            told = reply.json()
+            said = told if isinstance(told, dict) else {}
             words = f"Prometheus: {said.get('errorType', 'error')}: {said.get('error', '')} (in {expression!r})"
             return TryLater(words) if reply.status == 503 else BadInput(words)
         refused = self.http.refused(reply)
         return TryLater(str(refused), refused.delay) if isinstance(refused, TryLater) else refused
 
 
-def _series(result: list[dict[str, Any]]) -> list[Series]:
-    found = []
-    for one in result[:MOST_SERIES]:
-        points = tuple(
-            (datetime.fromtimestamp(float(at), UTC), float(value))
-            for at, value in one.get("values", ())[: MOST_POINTS + 1]
-            if not math.isnan(float(value))
-        )
-        if points:
-            found.append(Series(dict(one["metric"]), points))
-    return found
+def _series(result: Any) -> list[Series]:
+    try:
+        return [one for one in map(_one, result[:MOST_SERIES]) if one.points]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BadInput(
+            "Prometheus: the answer is not as its API gives it: is this the address of a Prometheus?"
+        ) from error
+
+
+def _one(found: Mapping[str, Any]) -> Series:
+    """`value` of a vector, `values` of a matrix."""
+    values = found["values"] if "values" in found else [found["value"]]
+    points = tuple(
+        (datetime.fromtimestamp(float(at), UTC), float(value))
+        for at, value in values[: MOST_POINTS + 1]
+        if not math.isnan(float(value))
+    )
+    return Series({str(name): str(value) for name, value in found["metric"].items()}, points)

@@ -97,10 +97,7 @@ def bad_trials(runbook: Runbook, document: Document, library: Mapping[str, Runbo
         if trial.name in names:
             yield document.problem((*path, "name"), f"there is a test {quoted(trial.name)} already")
         names.add(trial.name)
-        for name in trial.params:
-            if name not in runbook.params:
-                place = (*path, "params", name)
-                yield document.problem(place, unknown("parameter", "params", name, runbook.params), key=True)
+        yield from _bad_values(trial.params, runbook, document, (*path, "params"))
         for key in ("facts", "fail", "clicks", "results"):
             for name in getattr(trial, key):
                 if _plain(name) not in ids:
@@ -113,6 +110,18 @@ def bad_trials(runbook: Runbook, document: Document, library: Mapping[str, Runbo
         for index, name in enumerate(trial.expect.undone):
             if _plain(name) not in ids:
                 yield document.problem((*path, "expect", "undone", index), unknown("step", "steps", name, ids))
+
+
+def _bad_values(given: Mapping[str, Any], runbook: Runbook, document: Document, path: Path) -> Iterator[Problem]:
+    """Parameters that a test gives: that there are not, or with a value that nobody could give them."""
+    for name, value in given.items():
+        if name not in runbook.params:
+            yield document.problem((*path, name), unknown("parameter", "params", name, runbook.params), key=True)
+        elif value not in (None, ""):
+            try:
+                fitted(runbook.name, name, runbook.params[name], value)
+            except BadInput as error:
+                yield document.problem((*path, name), str(error))
 
 
 def _plain(name: str) -> str:

@@ -51,6 +51,9 @@ class Names:
 
     def expression(self, text: str) -> Iterator[str]:
         """What is wrong with a CEL expression, in words."""
+        if "{{" in text:
+            yield "is an expression and no template: leave out {{ and }}"
+            return
         try:
             CelExpressions().check(text, self.roots)
         except BadInput as error:

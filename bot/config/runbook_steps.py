@@ -15,7 +15,7 @@ from bot.config.prepare import Preparing
 from bot.config.problems import Problem, quoted, unknown
 from bot.config.runbook_names import Names, known_of
 from bot.config.validate import in_words
-from bot.domain.runbook import Approval, Runbook, Step, TakeBack
+from bot.domain.runbook import ITEMS, Approval, Runbook, Step, TakeBack
 
 
 @dataclass(slots=True)
@@ -92,6 +92,10 @@ def checked(runbook: Runbook, document: Document, known: Known) -> Iterator[Prob
         if step.approve is not None:
             yield from bad_approval(step.approve, document, (*path, "approve"), known.roles)
         yield from _bad_actions(step, document, path, known)
+        most = step.most or ITEMS
+        if not isinstance(step.foreach, str) and len(step.foreach) > most:
+            words = f"has {len(step.foreach)} items, and at most {most} are done; say how many with most:"
+            yield document.problem((*path, "foreach"), words)
     yield from _bad_names(runbook, document, known)
 
 
@@ -136,14 +140,21 @@ def _bad_names(runbook: Runbook, document: Document, known: Known) -> Iterator[P
     """Names in templates and expressions that nothing defines at their place."""
     over: dict[str, tuple[str, ...] | None] = {}
     every = {step.id for step, _ in placed(runbook)}
+    params = _written_params(runbook, document)
     for number, step in enumerate(runbook.steps):
-        names = Names(tuple(runbook.params), dict(over), every - set(over))
+        names = Names(params, dict(over), every - set(over))
         yield from _names_of(step, document, ("steps", number), names, known)
         for child_number, child in enumerate(step.parallel):
             yield from _names_of(child, document, ("steps", number, "parallel", child_number), names, known)
             over[child.id] = known_of(child, known.about)
         if not step.parallel:
             over[step.id] = None if step.call else known_of(step, known.about)
+
+
+def _written_params(runbook: Runbook, document: Document) -> tuple[str, ...]:
+    """The parameters by name; those as well with which something is wrong: that was told, and it is not that they are missing."""
+    data = document.data.get("params") if isinstance(document.data, dict) else None
+    return tuple(dict.fromkeys([*runbook.params, *(data if isinstance(data, dict) else ())]))
 
 
 def _names_of(step: Step, document: Document, path: Path, names: Names, known: Known) -> Iterator[Problem]:

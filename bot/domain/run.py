@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.domain.people import Actor
 from bot.domain.runbook import Approval, OnFailure, Runbook, Step
-from bot.domain.step import ACTING, NOT_BEGUN, StepRun, StepState, skipped
+from bot.domain.step import ACTING, NOT_BEGUN, StepRun, StepState, failed, skipped
 
 
 class RunState(StrEnum):
@@ -121,7 +121,7 @@ class Run(BaseModel):
 
     def key(self, step: StepRun) -> str:
         """The idempotency key of a step: the same at every repetition of it, another one when it is tried again after a failure."""
-        again = f"-try{step.tries + 1}" if step.tries else ""
+        again = f".try{step.tries + 1}" if step.tries else ""
         return f"tocsin-run-{self.id}-{step.id}{again}"
 
     def approval(self, step: StepRun) -> Approval:
@@ -143,8 +143,10 @@ class Run(BaseModel):
 
 
 def stopped(run: Run, state: RunState, message: str) -> Run:
-    """The run is to end like this as soon as nothing is in flight. The first reason counts."""
-    if run.stopping is not None or run.ended:
+    """The run is to end like this as soon as nothing is in flight. The first reason counts; but a run that was to end well can still fail, and
+    that nobody can know what was done counts more than anything."""
+    worse = run.stopping is RunState.SUCCEEDED or (state is RunState.UNSURE and run.stopping is not RunState.UNSURE)
+    if run.ended or (run.stopping is not None and not worse):
         return run
     return run.model_copy(update={"stopping": state, "message": message})
 
@@ -183,6 +185,8 @@ def _over(run: Run, state: RunState, now: datetime) -> Run:
     for step in run.steps:
         if step.state is StepState.CHECKING:
             step = step.to(state=StepState.DONE, message="not checked any more", ended_at=now)
+        elif step.state in NOT_BEGUN and step.changed:
+            step = failed(step, step.message or "it was not verified", now)
         elif step.state in NOT_BEGUN and step.started_at is not None:
             step = skipped(step, "not done", now)
         steps.append(step)

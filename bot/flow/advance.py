@@ -138,8 +138,7 @@ class Advance:
         if step.expires_at is not None and self._clock() < step.expires_at:
             return Move(step, due=step.expires_at)
         what = "answered" if step.state is StepState.ASKING else "approved"
-        which = step.title if len(run.steps) > 1 else "it"
-        return ending(step, RunState.EXPIRED, f"nobody {what} {which} in time", self._clock())
+        return ending(step, RunState.EXPIRED, f"nobody {what} it in time", self._clock())
 
     async def _rest(self, run: Run, step: StepRun, incident: Incident, again: bool) -> Move:
         now = self._clock()

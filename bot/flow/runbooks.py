@@ -5,7 +5,7 @@ what moves a run is in advance.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from bot.domain import paging
@@ -23,6 +23,8 @@ from bot.flow.delivery import Handler, Record, incident_of, payload
 from bot.flow.ending import without_help
 from bot.flow.incidents import known
 from bot.flow.telling import Told, saved, up_now
+
+REMEMBERED = timedelta(days=7)  # it is asked for again within minutes: once the context is there, and when that is shown
 
 
 class Runbooks:
@@ -94,9 +96,12 @@ class Runbooks:
         labels = await self.labels(incident)
         fitting = [runbook for runbook in self.all if runbook.fits(labels)]
         rules, now = self._rules(), self._clock()
+        opening = f"offered:{incident.id}:{payload(delivery)['epoch']}"
 
         async def record(tx: Tx) -> None:
             current = await known(tx, incident.id)
+            if not current.is_open or not await tx.once(opening, now + REMEMBERED, now):
+                return
             for runbook in fitting:
                 current = await _offered(tx, current, runbook, labels, rules, now)
 

@@ -10,11 +10,15 @@ from typing import Any
 from bot.domain import effects
 from bot.domain.effects import Effect
 from bot.domain.incident import Incident, entered
+from bot.domain.naming import clipped
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.ports import Tx
 from bot.domain.run import Run
 from bot.domain.step import ACTING, StepRun
 from bot.errors import BadInput
+
+LONGEST_TEXT = 4000  # of one timeline entry: a whole answer fits
+LONGEST_LINE, MOST_LINES = 400, 100  # of a plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ async def saved(
         await tx.ask(asked)
         return incident
     change = entered(
-        incident, told.kind, told.text, now, actor=told.actor.name, data={**_facts(run, told.step), **told.data}
+        incident, told.kind, clipped(told.text, LONGEST_TEXT), now, actor=told.actor.name, data={**_facts(run, told.step), **told.data}
     )
     await tx.save(change.ask(*asked, effects.card(incident.id, now)))
     return change.incident
@@ -84,6 +88,12 @@ def _facts(run: Run, step: StepRun | None) -> dict[str, Any]:
         "step": about.id,
         "step_title": about.title,
         "step_state": about.state.value,
-        "step_plan": about.plan.lines() if about.plan else [],
-        "step_message": about.message,
+        "step_plan": _bounded(about.plan.lines()) if about.plan else [],
+        "step_message": clipped(about.message, LONGEST_TEXT),
     }
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    """What the timeline keeps of a plan; the run has it whole."""
+    shown = [clipped(line, LONGEST_LINE) for line in lines[:MOST_LINES]]
+    return [*shown, f"… and {len(lines) - MOST_LINES} lines more"] if len(lines) > MOST_LINES else shown

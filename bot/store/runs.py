@@ -33,9 +33,11 @@ def recent_runs(conn: Connection, since: datetime | None, runbook: str, limit: i
 
 
 def hold(conn: Connection, lock: str, run_id: int, now: datetime) -> int:
-    taken = insert_into(conn.dialect.name, holds).on_conflict_do_nothing()
-    conn.execute(taken, {"lock": lock, "run_id": run_id, "since": now})
-    return int(conn.execute(select(holds.c.run_id).where(holds.c.lock == lock)).scalar_one())
+    """One statement, so that nobody gives it back between two looks; whoever has it cannot before this commit."""
+    taking = insert_into(conn.dialect.name, holds)
+    kept = taking.on_conflict_do_update(index_elements=["lock"], set_={"lock": taking.excluded.lock})
+    values = {"lock": lock, "run_id": run_id, "since": now}
+    return int(conn.execute(kept.returning(holds.c.run_id), values).scalar_one())
 
 
 def release_holds(conn: Connection, run_id: int) -> None:

@@ -155,7 +155,7 @@ approvals = Table(
     Column("actor_name", Words, nullable=False),
     Column("at", Utc, nullable=False),
     Column("broke_glass", Words, nullable=False, server_default=text("''")),
-    PrimaryKeyConstraint("run_id", "number", "digest", "actor_id"),
+    PrimaryKeyConstraint("run_id", "number", "digest", "actor_id", "at"),
 )
 
 # What a run is changing: nobody else changes it until the run has ended.

@@ -200,10 +200,9 @@ async def test_another_plan_than_the_one_approved_beforehand_waits() -> None:
     run, screen = await followed(house, digests=("0" * 16,), interactive=False)
     assert (run.state, house.world["checkout"]) == (RunState.EXPIRED, 1)
     assert run.steps[0].plan is not None
-    assert (
-        f"waits for somebody who may answer, in Slack or on a terminal, or by --yes {run.steps[0].plan.digest}."
-        in screen.text
-    )
+    assert f"--yes {'0' * 16} is not this plan" in screen.text
+    follow = f"on a terminal by `tocsin runbook follow RUN-1` (without one: --yes {run.steps[0].plan.digest})."
+    assert f"waits for somebody who may answer: in Slack, or {follow}" in screen.text
 
 
 ASK = {"id": "which", "action": "ask", "with": {"question": "Which way?", "choices": ["left", "right"]}}
@@ -270,7 +269,7 @@ async def test_ctrl_c_leaves_it_running(typed: tuple[str, ...], interactive: boo
     run, screen = await followed(house, *typed, interactive=interactive)
     assert not run.ended
     assert not (await house.run()).ended
-    assert "RUN-1 goes on without you: tocsin runbook show RUN-1" in screen.text
+    assert "RUN-1 goes on without you: tocsin runbook follow RUN-1" in screen.text
 
 
 async def test_texts_from_outside_cannot_steer_the_terminal_and_show_no_secrets() -> None:

@@ -132,6 +132,50 @@ def test_ctrl_c_asks_and_cancels_the_run(served: Served) -> None:
     assert served.replicas() == before
 
 
+def test_a_run_that_is_under_way_is_steered_and_taken_back_without_slack(served: Served) -> None:
+    before = served.replicas()
+    left = (
+        "run",
+        *SCALE,
+        "-p",
+        f"replicas={before + 1}",
+        "--new",
+        "no Slack",
+        "--as",
+        "ada",
+        "--config",
+        served.config,
+    )
+    log = served.config.parent / "left"
+    with started("runbook", *left, log=log):
+        until(lambda: "waits for somebody who may answer" in log.read_text(encoding="utf-8"))
+    said = log.read_text(encoding="utf-8")
+    [ref], digest = set(re.findall(r"`tocsin runbook follow (RUN-\d+)`", said)), digest_of(said.split("(without")[0])
+
+    assert "is paused: nothing new is begun" in served.tocsin("pause", ref, "--as", "bob").out
+    assert served.tocsin("resume", ref, "--as", "bob").out == f"{ref} goes on.\n"
+    followed = served.tocsin("follow", ref, "--as", "bob", "--yes", digest)
+    assert (followed.code, served.replicas()) == (0, before + 1), followed.text
+
+    words = ["runbook", "undo", ref, "--as", "chen", "--config", str(served.config)]
+    code, said = on_a_terminal(words, "Approve? [y/N]", b"n\n")
+    assert (code, served.replicas()) == (1, before + 1), said
+    assert "is refused. Nothing was done." in said
+    assert "taken back by RUN-" in (shown := served.tocsin("show", ref).out)
+    assert "(refused)" in shown
+    code, said = on_a_terminal(words, "Approve? [y/N]", b"y\n")
+    assert (code, served.replicas()) == (0, before), said
+    cancelled = served.tocsin("cancel", ref, "--as", "bob")
+    assert (cancelled.code, cancelled.err) == (2, f"{ref} has ended (succeeded).\n")
+
+
+@pytest.mark.parametrize("command", ["follow", "pause", "resume", "cancel", "undo"])
+def test_who_steers_a_run_that_there_is_not_is_told_so(served: Served, command: str) -> None:
+    refused = served.tocsin(command, "RUN-999", "--as", "bob")
+    assert (refused.code, refused.err) == (2, "There is no RUN-999.\n")
+    assert "did you mean" in served.tocsin(command, "RUN-1", "--as", "bobb").err
+
+
 def on_a_terminal(
     words: list[str], prompt: str, answer: bytes, *, early: bytes = b"", then: tuple[str, bytes] | None = None
 ) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from bot.clients.http import Http, place
+from bot.clients.http import Http, Reply, known_as, place
 from bot.clients.retry_after import seconds
 from bot.domain.redaction import Redactor
 from bot.errors import BadInput, TryLater
@@ -136,6 +136,19 @@ async def test_a_redirect_to_another_host_is_not_followed(http: Http) -> None:
     assert seen == []
 
 
+@pytest.mark.parametrize("location", ["http://127.0.0.1:99999/", "http://[/", "http://[::zz]/", "http://x:abc/"])
+async def test_a_redirect_to_what_is_no_address_is_not_followed(http: Http, location: str) -> None:
+    async with answering(always(302, Location=location)) as url:
+        with pytest.raises(BadInput, match="redirects to something that is no address"):
+            await http.request("GET", url)
+
+
+async def test_an_answer_nested_without_end_is_not_json(http: Http) -> None:
+    reply = Reply("GET", "http://x", 200, {}, b"[" * 500_000)
+    with pytest.raises(BadInput, match="not JSON"):
+        reply.json()
+
+
 async def test_redirects_in_a_circle_end(http: Http) -> None:
     async with answering(always(302, Location="/again")) as url:
         with pytest.raises(BadInput, match="redirects more than 5 times"):
@@ -184,3 +197,19 @@ async def test_credentials_go_to_their_host_and_port_and_nowhere_else() -> None:
         async with Http(Redactor(), credentials=credentials) as http:
             assert (await http.ask("GET", f"{ours}/x")).text == "Bearer secret"
             assert (await http.ask("GET", f"{theirs}/x")).text == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://Flags.Example/x", "flags.example"),
+        ("https://flags.example:443", "flags.example"),
+        ("https://flags.example:8443", "flags.example:8443"),
+        ("http://flags.example/x", "flags.example:80"),
+        ("http://flags.example:443/", "flags.example:443"),
+        ("http://flags.example:9093", "flags.example:9093"),
+        ("https://flags.example:99999", ""),
+    ],
+)
+def test_credentials_for_a_host_are_never_sent_in_clear(url: str, name: str) -> None:
+    assert known_as(url) == name

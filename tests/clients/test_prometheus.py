@@ -125,6 +125,36 @@ async def test_other_answers_are_errors_with_a_reason(
         await answer_of(body, status)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        None,
+        {"data": {"resultType": "vector", "result": [{"metric": {}, "value": ["x", "y"]}]}},
+        {"data": {"resultType": "vector", "result": [{"metric": {}, "value": [1e300, "1"]}]}},
+        {"data": {"resultType": "vector", "result": [{"metric": [], "value": [1, "1"]}]}},
+        {"data": {"resultType": "vector", "result": [{"metric": {}}]}},
+        {"data": {"resultType": "vector", "result": [1]}},
+        {"data": {"resultType": "vector", "result": {"a": 1}}},
+        {"data": {"resultType": "vector", "result": 5}},
+        {"data": {"resultType": "scalar"}},
+    ],
+)
+async def test_what_is_no_answer_of_a_prometheus_is_told(body: Any) -> None:
+    with pytest.raises(BadInput, match="Prometheus: the answer"):
+        await answer_of(body)
+
+
+async def test_labels_are_texts_whatever_the_server_sends() -> None:
+    found = await answer_of({"data": {"resultType": "vector", "result": [{"metric": {"a": [1]}, "value": [1, "1"]}]}})
+    assert found[0].labels == {"a": "[1]"}
+
+
+async def test_an_error_that_is_no_mapping_is_an_error() -> None:
+    with pytest.raises(BadInput, match="Prometheus: error"):
+        await answer_of(["no"], 400)
+
+
 async def test_a_range_is_bounded_whatever_was_asked_for() -> None:
     asked = {}
 

@@ -105,7 +105,8 @@ def test_another_plan_after_the_approval_voids_it() -> None:
 
 
 def test_the_same_plan_again_is_no_drift() -> None:
-    assert not looked(waiting(), plan()).current.drifted
+    assert not looked(waiting(), plan(), params={"to": 5}).current.drifted
+    assert looked(waiting(), plan(), params={"to": 5, "by": "other means"}).current.drifted
 
 
 def test_two_people_are_two_and_one_who_breaks_the_glass_is_enough() -> None:
@@ -121,10 +122,10 @@ def test_a_step_that_is_tried_again_with_the_approved_plan_goes_on_and_with_anot
     failed = moves.tried_again(moves.approved(run.current, approver(), 1), "no answer")
     assert (failed.state, failed.tries) == (StepState.PENDING, 1)
     wanted = run.approval(failed)
-    assert moves.planned(failed, Look(plan=plan()), wanted, NOW).state is StepState.APPROVED
+    assert moves.planned(failed, Look(params={"to": 5}, plan=plan()), wanted, NOW).state is StepState.APPROVED
     other = moves.planned(failed, Look(plan=plan(7)), wanted, NOW)
     assert (other.state, other.approvals) == (StepState.WAITING, ())
-    assert put(run, failed).key(failed) == "tocsin-run-7-one-try2", "another attempt is another act"
+    assert put(run, failed).key(failed) == "tocsin-run-7-one.try2", "another attempt is another act"
 
 
 @pytest.mark.parametrize("state", ENDED)

@@ -61,7 +61,7 @@ async def run(
     ],
 )
 async def test_a_command_is_one_call_of_the_flow(text: str, call: tuple[Any, ...]) -> None:
-    _, calls = await run(text)
+    _, calls = await run(text, FakeFlows(open_incidents=[incident(), incident(id=12)]))
     assert calls == [call]
 
 
@@ -192,7 +192,9 @@ async def test_without_a_number_it_is_the_only_run_that_is_under_way_here() -> N
             await run("run", fakes, channel)
 
 
-@pytest.mark.parametrize("text", ["run RUN-3", "run RUN-3 cancel", "runs INC-7"])
+@pytest.mark.parametrize(
+    "text", ["run RUN-3", "run RUN-3 cancel", "runs INC-7", "runbook INC-7", "runbook INC-7 restart name=checkout"]
+)
 async def test_a_run_of_a_private_incident_is_for_its_own_channel(text: str) -> None:
     fakes = FakeFlows(open_incidents=[incident(private=True)])
     with pytest.raises(BadInput, match="private"):

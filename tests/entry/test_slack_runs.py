@@ -74,6 +74,7 @@ async def test_a_click_on_a_run_is_one_decision_and_an_answer_to_the_person(
 
 async def test_an_undo_that_came_to_nothing_is_begun_again_for_the_first_run(by_socket: Desk) -> None:
     ts = await message_of(by_socket, changed_run(undoes=2))
+    by_socket.flows.runs.append(changed_run(id=2))
     await by_socket.click(ts, kit.UNDO)
     await until(lambda: by_socket.told())
     assert by_socket.flows.calls == [("undo", 2, "ada")]
@@ -179,6 +180,42 @@ async def test_a_run_a_step_or_a_plan_that_is_not_there_is_told(
     await until(lambda: by_socket.told())
     assert said in by_socket.told()[0]
     assert by_socket.flows.calls == []
+
+
+@pytest.mark.parametrize(
+    ("action", "value"),
+    [
+        *((action, "3") for action in ABOUT_RUNS),
+        (kit.APPROVE, f"3:{DIGEST}:scale"),
+        (kit.REFUSE, f"3:{DIGEST}:scale"),
+        (kit.GLASS, f"3:{DIGEST}:scale"),
+        (kit.GLASS, f"3:{DIGEST}:guess"),
+        (kit.DONE, "3::scale"),
+        (f"{kit.ANSWER}_0", "3:0:scale"),
+        (kit.RUNBOOKS, "7"),
+    ],
+)
+async def test_nobody_hears_of_a_private_incidents_run_or_decides_about_it_from_elsewhere(
+    by_socket: Desk, action: str, value: str
+) -> None:
+    desk = by_socket
+    here = desk.flows.open_incidents[0]
+    desk.flows.open_incidents = [here.model_copy(update={"private": True, "channel_id": "C0PRIVATE"})]
+    desk.flows.runs = [waiting_run()]
+    await desk.click(await forged(desk, action, value), action)
+    await until(lambda: desk.told())
+    assert "private. Whoever" in desk.told()[0] or "private incident. Whoever" in desk.told()[0]
+    assert "Scale" not in desk.told()[0]
+    assert desk.flows.calls == []
+    assert desk.site.workspace.state.top_view("U0ADA") is None
+
+
+async def test_in_its_own_channel_a_private_incidents_run_is_decided_about(by_socket: Desk) -> None:
+    desk = by_socket
+    desk.flows.open_incidents = [desk.flows.open_incidents[0].model_copy(update={"private": True})]
+    await desk.click(await message_of(desk, waiting_run()), kit.PAUSE)
+    await until(lambda: desk.told())
+    assert desk.flows.calls == [("pause", 3, "ada")]
 
 
 @pytest.mark.parametrize("mark", ["2", "99", "f", ""])

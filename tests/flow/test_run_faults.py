@@ -221,7 +221,7 @@ async def test_a_second_step_that_expires_does_not_unsay_the_first() -> None:
     run = await house.run()
     assert (run.state, run.message) == (
         RunState.EXPIRED,
-        "nobody approved two in time; what was done before stays done (one)",
+        "nobody approved it in time; what was done before stays done (one)",
     )
 
 

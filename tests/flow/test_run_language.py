@@ -280,7 +280,7 @@ async def test_a_failed_step_is_tried_again_as_often_as_it_says() -> None:
         await house.wait(seconds=31)
     run = await house.run()
     assert (run.state, run.steps[0].tries) == (RunState.SUCCEEDED, 2)
-    assert house.action.writes_done == ["tocsin-run-1-set-try3"]
+    assert house.action.writes_done == ["tocsin-run-1-set.try3"]
     assert sum("is tried again" in text for text in await house.texts()) == 2
 
 

@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.clients.slack import SlackError, SlackGateway
 from bot.domain.effects import Priority
 from bot.domain.people import Actor
-from bot.entry.slack.asked import Reply, told
+from bot.entry.slack.asked import Reply, must_be_seen_here, told
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Person, Replies
 from bot.entry.slack.run_actions import Act as Decide
@@ -118,7 +118,8 @@ class Clicks:
         return told(await self._flows.incidents.escalate(incident_id(body), actor))
 
     async def _runbooks(self, body: Body, actor: Actor) -> Reply:
-        about = {"incident": incident_id(body), "channel": channel_of(body)}
+        about: dict[str, Any] = {"incident": incident_id(body), "channel": channel_of(body)}
+        await must_be_seen_here(self._flows, about["incident"], about["channel"])
         return Reply(view=await runbook_form(self._flows, about))
 
     async def _unknown(self, body: Body, actor: Actor) -> Reply:

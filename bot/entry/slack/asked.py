@@ -55,6 +55,14 @@ def hidden(incident: Incident, channel_id: str) -> bool:
     return incident.private and (not channel_id or incident.channel_id != channel_id)
 
 
+async def must_be_seen_here(flows: Flows, number: int, channel_id: str, what: str = "") -> None:
+    """BadInput when what somebody asks about belongs to a private incident, and they do not ask in its channel."""
+    incident = (await flows.incidents.show(number)).incident
+    if hidden(incident, channel_id):
+        private = f"{what} is of a private incident" if what else f"{incident.ref} is private"
+        raise BadInput(f"{private}. Whoever is in its channel can ask there.")
+
+
 def sections(lines: Sequence[str]) -> list[Block]:
     """Finished lines in as few sections as hold them whole."""
     texts = [""]

@@ -14,7 +14,7 @@ from bot.domain.people import Actor
 from bot.domain.plan import Question
 from bot.domain.run import Run
 from bot.domain.step import StepRun, StepState
-from bot.entry.slack.asked import Reply, told
+from bot.entry.slack.asked import Reply, must_be_seen_here, told
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
 from bot.room import blocks as kit
@@ -24,6 +24,7 @@ from bot.room.run_buttons import About, about, about_run
 Click = Mapping[str, Any]
 """The clicked element as Slack gives it, with the `channel` it was clicked in."""
 Act = Callable[[Click, Actor], Awaitable[Reply]]
+_RUN = re.compile(r"([1-9][0-9]{0,8})(?=:|\Z)")
 
 
 class RunClicks:
@@ -33,7 +34,7 @@ class RunClicks:
         self._flows = flows
 
     def acts(self) -> dict[str | re.Pattern[str], Act]:
-        return {
+        all_of_them: dict[str | re.Pattern[str], Act] = {
             kit.APPROVE: self._approve,
             kit.REFUSE: self._refuse,
             kit.GLASS: self._glass,
@@ -44,6 +45,19 @@ class RunClicks:
             kit.CANCEL: self._cancel,
             kit.UNDO: self._undo,
         }
+        return {pattern: self._in_its_channel(act) for pattern, act in all_of_them.items()}
+
+    def _in_its_channel(self, act: Act) -> Act:
+        """A run of a private incident is decided about in its own channel only, whatever the button says."""
+
+        async def checked(click: Click, actor: Actor) -> Reply:
+            named = _RUN.match(_value(click))
+            if named:
+                run = await self._flows.runbooks.run(int(named[1]))
+                await must_be_seen_here(self._flows, run.incident_id, str(click.get("channel") or ""), run.ref)
+            return await act(click, actor)
+
+        return checked
 
     async def _approve(self, click: Click, actor: Actor) -> Reply:
         asked = _plan(click)

@@ -10,7 +10,19 @@ from typing import Any
 from bot.domain.incident import Incident
 from bot.domain.people import Actor
 from bot.domain.run import Run
-from bot.entry.slack.asked import PLANNING, REF, Ask, Command, Reply, about, hidden, like, sections, told
+from bot.entry.slack.asked import (
+    PLANNING,
+    REF,
+    Ask,
+    Command,
+    Reply,
+    about,
+    hidden,
+    like,
+    must_be_seen_here,
+    sections,
+    told,
+)
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
 from bot.room import mrkdwn, views
@@ -51,6 +63,7 @@ class RunCommands:
 
     async def runbook(self, ask: Ask) -> Reply:
         number, rest = await about(ask, self._flows, "runbook")
+        await must_be_seen_here(self._flows, number, ask.channel_id)
         if not rest:
             return await self._pick(ask, number)
         name, *given = _words(rest)

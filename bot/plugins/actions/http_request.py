@@ -3,12 +3,13 @@
 GET, HEAD and OPTIONS are reads: they are sent while looking, need no approval, and hold when the answer is as expected. Everything else is a write:
 it is planned, approved, and sent with an `Idempotency-Key` header that is the same at every repetition of the step.
 
-*Look*: sends a read; for a write nothing. *Plan*: `request: not sent -> POST https://flags.example/…` with the body's size. *Do*: sends the write;
-any status other than `expect` is a failure. *Verify*: of a read, status and `contains`; of a write nothing (add a step that reads). *Undo*: the
-request in `undo`, as a step of its own; none without it.
-*Risk*: whatever the other side does. Policy names the hosts; a redirect to another host is not followed. After a timeout it is unknown whether a
-write took effect: it is sent again only if `repeatable` (the default for PUT and DELETE) says that this is safe. *Permissions*: the host in the
-policy file; tokens stand under `http:` in tocsin.yaml, by host and by reference, never in the runbook.
+*Look*: sends a read; for a write nothing. *Plan*: `request: not sent -> POST https://flags.example/…`, its headers, the beginning of its body and
+the request in `undo`, all without what looks like a secret. *Do*: sends the write; any status other than `expect` is a failure. *Verify*: of a read,
+status and `contains`; of a write nothing (add a step that reads). *Undo*: the request in `undo`, as a step of its own; none without it.
+*Risk*: whatever the other side does. Policy names the hosts; a redirect to another host is not followed, and headers that say where a request goes
+(`Host`) or where it ends are refused. After a timeout it is unknown whether a write took effect: it is sent again only if `repeatable` (the default
+for PUT and DELETE) says that this is safe. *Permissions*: the host in the policy file; tokens stand under `http:` in tocsin.yaml, by host and by
+reference, never in the runbook.
 
 *Facts* (for tests of runbooks), of reads only: `status` (default the first of `expect`, or 200), `body` (default what `contains` wants).
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -24,24 +26,46 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bot.clients import given as giving
-from bot.clients.http import READS, Reply, place
+from bot.clients.http import READS, Reply, place, quoted
 from bot.clients.kit import Kit
+from bot.domain.naming import clipped
 from bot.domain.plan import Diff, Plan, Target, Undo
 from bot.errors import BadInput
 
 REPEATABLE = ("PUT", "DELETE")
 LONGEST_QUOTE = 500
+SHOWN_HEADER, SHOWN_BODY = 200, 800
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, token
+# They decide where a request goes and where it ends, which policy and approvals are about.
+FRAMING = re.compile(
+    r"host|content-length|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|proxy-.*", re.I
+)
+HIDDEN = re.compile(r"auth|cookie|credential|key|pass|secret|signature|token", re.I)
 
 
 def _address(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("must be an http:// or https:// address")
     if parts.username or parts.password:
         raise ValueError("must not carry a user or password; use headers")
+    if not url.isprintable():
+        raise ValueError("must not have a line break or another control character in it")
     return url
 
 
+def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:80]!r} is not the name of a header")
+        if FRAMING.fullmatch(name):
+            raise ValueError(f"{name} is the client's own to set: policy judges the host in `url`")
+        if any(ord(character) < 32 and character != "\t" for character in value):
+            raise ValueError(f"{name} has a line break or another control character in it")
+    return headers
+
+
+Headers = Annotated[Mapping[str, str], Field(max_length=50, description="headers to send"), AfterValidator(_sendable)]
 Url = Annotated[str, Field(max_length=4000, description="http:// or https:// address"), AfterValidator(_address)]
 
 
@@ -52,7 +76,7 @@ class Back(BaseModel):
 
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field(default="POST", description="how")
     url: Url
-    headers: Mapping[str, str] = Field(default_factory=dict, description="headers to send")
+    headers: Headers = Field(default_factory=dict)
     body: str = Field(default="", max_length=100_000, description="the body, as text")
 
 
@@ -63,7 +87,7 @@ class Params(BaseModel):
         default="GET", description="GET, HEAD and OPTIONS only look, everything else may change something"
     )
     url: Url
-    headers: Mapping[str, str] = Field(default_factory=dict, description="headers to send")
+    headers: Headers = Field(default_factory=dict)
     body: str = Field(default="", max_length=100_000, description="the body, as text; say its type in the headers")
     expect: tuple[int, ...] = Field(default=(), description="statuses that count as success; none: every 2xx")
     contains: str = Field(default="", max_length=1000, description="text that the answer to a read must contain")
@@ -119,17 +143,22 @@ class Plugin:
         return self._seen(reply.status, reply.text, params)
 
     def plan(self, state: Mapping[str, Any], params: Params) -> Plan:
-        shown = place(params.url)
+        shown = self._kit.redact(place(params.url))
         if params.reads:
             return Plan(target=shown)
-        size = len(params.body.encode())
-        diff = Diff(
-            what="request",
-            before="not sent",
-            after=f"{params.method} {shown}",
-            note=f"with a body of {size} bytes" if size else "",
-        )
-        return Plan(target=shown, diffs=(diff,), want={"sha256": _digest(params)})
+        sent = f"{params.method} {self._shown(params.url)}"
+        diffs = [Diff(what="request", before="not sent", after=sent, note=_size(params.body))]
+        diffs += [
+            Diff(what=f"header {name}", before="none", after=self._value(name, value))
+            for name, value in sorted(params.headers.items())
+        ]
+        if params.body:
+            shown_body = clipped(self._kit.redact(params.body), SHOWN_BODY)
+            diffs.append(Diff(what="body", before="none", after=shown_body))
+        if params.undo:
+            back = f"{params.undo.method} {self._shown(params.undo.url)}"
+            diffs.append(Diff(what="undo", before="none", after=back, note=_size(params.undo.body)))
+        return Plan(target=shown, diffs=tuple(diffs), want={"sha256": _digest(params)})
 
     async def do(self, plan: Plan, params: Params, key: str) -> dict[str, Any]:
         reply = await self._kit.http.request(
@@ -140,7 +169,7 @@ class Plugin:
         )
         if not _as_expected(reply.status, params):
             raise self._failure(reply, params)
-        return {"status": reply.status, "answer": self._kit.redact(reply.text[:LONGEST_QUOTE])}
+        return {"status": reply.status, "answer": quoted(reply.text, self._kit.redact, LONGEST_QUOTE)}
 
     def verify(self, state: Mapping[str, Any], params: Params) -> str | None:
         if not state["sent"]:
@@ -167,8 +196,15 @@ class Plugin:
         return dict(state)
 
     def _seen(self, status: int, text: str, params: Params) -> dict[str, Any]:
-        quote = self._kit.redact(text[:LONGEST_QUOTE])
+        quote = quoted(text, self._kit.redact, LONGEST_QUOTE)
         return {"sent": True, "status": status, "quote": quote, "contains": params.contains in text}
+
+    def _shown(self, url: str) -> str:
+        """With its query: that is a part of what is approved."""
+        return self._kit.redact(url)
+
+    def _value(self, name: str, value: str) -> str:
+        return "(not shown)" if HIDDEN.search(name) else clipped(self._kit.redact(value), SHOWN_HEADER)
 
     def _failure(self, reply: Reply, params: Params) -> Exception:
         """A status that was not expected. A success that was not expected (a 204 for a 201) is final as well: it was sent."""
@@ -176,6 +212,10 @@ class Plugin:
             wanted = ", ".join(str(status) for status in params.expect)
             return BadInput(f"{place(params.url)} answered {reply.status}; expected {wanted or '2xx'}")
         return self._kit.http.refused(reply)
+
+
+def _size(body: str) -> str:
+    return f"with a body of {len(body.encode())} bytes" if body else ""
 
 
 def _as_expected(status: int, params: Params) -> bool:

@@ -57,7 +57,11 @@ async def test_a_write_is_planned_without_being_sent_and_then_sent_with_its_key(
     state = await action.look(params)
     plan = action.plan(state, params)
     assert flags.seen == []
-    assert [str(diff) for diff in plan.diffs] == [f"request: not sent -> POST {url} (with a body of 13 bytes)"]
+    assert [str(diff) for diff in plan.diffs] == [
+        f"request: not sent -> POST {url}?token=[redacted: token] (with a body of 13 bytes)",
+        "header X-Token: none -> (not shown)",
+        'body: none -> {"on": false}',
+    ]
     assert "s3cr3t" not in plan.model_dump_json()
     result = await action.do(plan, params, "tocsin-run-1-flag")
     assert result == {"status": 200, "answer": "flag is off, token=[redacted: token]"}
@@ -133,7 +137,20 @@ def test_policy_judges_the_host(action: Plugin) -> None:
     assert action.target(Params(url="https://Flags.Example:8443/x")).host == "flags.example"
 
 
-@pytest.mark.parametrize("url", ["ftp://x/y", "x", "", "https://", "https://ada:pw@x/y", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x/y",
+        "x",
+        "",
+        "https://",
+        "https://ada:pw@x/y",
+        "file:///etc/passwd",
+        "https://x\n/y",
+        "https://x:0",
+        "https://x:99999",
+    ],
+)
 def test_an_address_that_is_none_or_carries_a_password_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         Params(url=url)
@@ -159,6 +176,58 @@ def test_an_approval_covers_the_request_that_takes_it_back(action: Plugin) -> No
         for more in ({}, {"undo": {"url": "https://x/z"}}, {"undo": {"url": "https://x/z", "body": "b"}})
     }
     assert len(digests) == 3
+
+
+def test_whoever_approves_sees_what_is_sent_and_what_would_take_it_back(action: Plugin) -> None:
+    params = Params.model_validate(
+        {
+            "method": "POST",
+            "url": "https://hooks.slack.com/services/T0/B0/0123456789abcdef?all=true",
+            "headers": {"X-HTTP-Method-Override": "DELETE"},
+            "body": "everything, password=hunter2 " + "x" * 2000,
+            "undo": {"method": "DELETE", "url": "https://x/y?force=1", "body": "b"},
+        }
+    )
+    lines = [str(diff) for diff in action.plan({"sent": False}, params).diffs]
+    assert lines[0].startswith("request: not sent -> POST https://hooks.slack.com/services/[redacted")
+    assert "?all=true" in lines[0]
+    assert lines[1] == "header X-HTTP-Method-Override: none -> DELETE"
+    assert "everything, password=[redacted: password]" in lines[2]
+    assert len(lines[2]) < 1000
+    assert lines[3] == "undo: none -> DELETE https://x/y?force=1 (with a body of 1 bytes)"
+    assert "0123456789abcdef" not in action.plan({"sent": False}, params).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "admin.example"},
+        {"host": "admin.example"},
+        {"Content-Length": "3"},
+        {"Transfer-Encoding": "chunked"},
+        {"Proxy-Authorization": "Basic eDp5"},
+        {"X: a\r\nHost": "admin.example"},
+        {"X-A": "1\r\nHost: admin.example"},
+        {"": "1"},
+    ],
+)
+def test_headers_that_decide_where_a_request_goes_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Params(url="https://x", headers=headers)
+    with pytest.raises(ValidationError):
+        Params.model_validate({"method": "POST", "url": "https://x", "undo": {"url": "https://x", "headers": headers}})
+
+
+async def test_a_secret_at_the_end_of_a_quote_is_not_cut_in_half(action: Plugin, url: str, flags: Flags) -> None:
+    flags.text = "x" * 485 + " ghp_" + "a1B2" * 9
+    state = await action.look(Params(url=url))
+    assert "ghp_" not in state["quote"]
+    flags.status, flags.text = 500, flags.text[200:]
+    with pytest.raises(TryLater) as raised:
+        await action.do(
+            action.plan({"sent": False}, Params(method="POST", url=url)), Params(method="POST", url=url), "k"
+        )
+    assert "ghp_" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def upgrade() -> None:
     anew: Literal["always", "never"] = "always" if conn.dialect.name == "sqlite" else "never"
     with op.batch_alter_table("approvals", recreate=anew) as table:
         table.add_column(sa.Column("broke_glass", Words(), nullable=False, server_default=sa.text("''")))
+        table.drop_constraint(op.f("pk_approvals"), type_="primary")
+        table.create_primary_key(op.f("pk_approvals"), ["run_id", "number", "digest", "actor_id", "at"])
     _convert(conn)
 
 
