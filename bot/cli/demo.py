@@ -65,6 +65,8 @@ def practice(
         typer.echo(f"slack api    {world.api_url}")
         typer.echo(f"kubernetes   {world.url}/cluster")
         typer.echo(f"prometheus   {world.url}/prometheus")
+        for name, value in secrets(world, token).items():
+            typer.echo(f"export {name}={value}")
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -92,13 +94,13 @@ def overrides(world: Practice, state: Path, listen: str, *, auto: bool) -> dict[
     }
 
 
-def secrets(world: Practice) -> dict[str, str]:
+def secrets(world: Practice, token: str = TOKEN) -> dict[str, str]:
     """The environment variables that the example configuration refers to."""
     return {
         "TOCSIN_SLACK_BOT_TOKEN": world.bot_token,
         "TOCSIN_SLACK_APP_TOKEN": world.app_token,
         "TOCSIN_SLACK_SIGNING_SECRET": world.signing_secret,
-        "TOCSIN_ALERTMANAGER_TOKEN": TOKEN,
+        "TOCSIN_ALERTMANAGER_TOKEN": token,
         "TOCSIN_GENERIC_SECRET": "practice-generic-secret",
         "TOCSIN_KUBERNETES_TOKEN": "practice-kubernetes-token",
     }

@@ -124,6 +124,7 @@ def undoing(run_id: int, run: Run, actor: Actor, now: datetime) -> Run:
                 }
             ),
             literal=True,
+            authored=step.spec.undo is not None,
         )
         for number, step in enumerate(reversed(takeable))
         if step.undo is not None

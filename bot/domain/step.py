@@ -55,7 +55,8 @@ class StepRun(BaseModel):
     """One thing that is done, and what it has come to.
 
     `seq`: its number for good, by which the store keeps it, while its place in the run may change. `group`: steps of one group are under way
-    together, `at_once` of them. `literal`: `with` holds values, not templates (an undo).
+    together, `at_once` of them. `literal`: `with` holds values, not templates (an undo). `authored`: an undo that
+    the runbook says itself, so that no approval of the step that it takes back has covered it.
     `before`: the state that the plan was made from; `changed`: `do` took effect; `undo`: what takes it back; `tries` counts failures so far.
     """
 
@@ -69,6 +70,7 @@ class StepRun(BaseModel):
     at_once: int = 1
     item: Any = None
     literal: bool = False
+    authored: bool = False
     state: StepState = StepState.PENDING
     params: Mapping[str, Any] = Field(default_factory=dict)
     target: Target | None = None

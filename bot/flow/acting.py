@@ -57,9 +57,10 @@ class Acting:
     def _unattended(self, run: Run, step: StepRun, seen: Seen) -> str | None:
         """The rule that lets this step go without an approval; for runs that Tocsin itself began, and for undoing what was approved."""
         policy = self._rules().actions
-        if run.undoes is not None and run.requested_by.id == TOCSIN.id and policy.runbooks.undo == "auto":
+        begun_here = run.requested_by.id == TOCSIN.id
+        if run.undoes is not None and begun_here and policy.runbooks.undo == "auto" and not step.authored:
             return f"{policy.where} (runbooks.undo)"
-        if run.runbook.start != "auto" or run.requested_by.id != TOCSIN.id:
+        if run.runbook.start != "auto" or not begun_here:
             return None
         return policy.unattended(seen.action.target(seen.params), seen.plan)
 

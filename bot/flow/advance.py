@@ -14,6 +14,7 @@ from bot.domain import run as runs
 from bot.domain import step as moves
 from bot.domain.expand import expanded
 from bot.domain.incident import Incident
+from bot.domain.plan import Plan
 from bot.domain.policy import Touch
 from bot.domain.ports import Clock, Delivery, Redact, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -191,6 +192,9 @@ class Advance:
         held = policy.hold(target, run.id, touches, now, run.undoes)
         if held and not any(approver.broke_glass for approver in step.approvals):
             return self._failure(run, step, held)
+        crowded = policy.refusal(target, _with_its_group(run, step))
+        if crowded:
+            return self._failure(run, step, crowded)
         holder = await tx.hold(target.locked, run.id, now)
         if holder != run.id:
             whom = f"RUN-{holder}, which is changing {target}"
@@ -200,6 +204,15 @@ class Advance:
             return Move(moves.waiting_for(step, whom, now), kind, f"{run.ref} waits for {whom}", now + LOCK_AGAIN)
         await tx.touch(Touch(lock=target.locked, action=target.action, run_id=run.id, at=now))
         return move
+
+
+def _with_its_group(run: Run, step: StepRun) -> Plan | None:
+    """The plan of a step, with the share that the rest of its group touches at the same time."""
+    if step.plan is None or step.plan.share is None:
+        return step.plan
+    flying = (one for one in run.steps if step.group and one.group == step.group and one.state in ACTING)
+    shares = (one.plan.share or 0 for one in flying if one.plan is not None and one.id != step.id)
+    return step.plan.model_copy(update={"share": step.plan.share + sum(shares)})
 
 
 def _overtaken(run: Run, step: StepRun, incident: Incident) -> bool:

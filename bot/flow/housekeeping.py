@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bot.domain import effects, lifecycle
 from bot.domain.effects import Effect
-from bot.domain.incident import entered
+from bot.domain.incident import Incident, entered
 from bot.domain.people import TOCSIN
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -39,13 +39,24 @@ class Housekeeping:
             return
         if effect.kind == "advance_run":
             await given_up(tx, effect.payload["run_id"], str(effect.payload.get("step", "")), error, now)
-        number = effect.payload.get("incident_id")
-        incident = await tx.incident(number) if isinstance(number, int) else None
+        incident = await _incident_of(tx, effect)
         where = f" for {incident.ref}" if incident else ""
-        text = f"Tocsin could not do this{where}: {effect.kind.replace('_', ' ')}: {error}"
-        await tx.ask([effects.alarm(f"dead:{effect.key}", text, now, incident.id if incident else None)])
+        failed = f"Tocsin could not do this{where}: {effect.kind.replace('_', ' ')}"
+        text = f"{failed}: {error}"
+        private = incident is not None and incident.private
+        loud = f"{failed}. Why stands in its timeline." if private else text
+        await tx.ask([effects.alarm(f"dead:{effect.key}", loud, now, incident.id if incident else None)])
         if incident is not None:
             await tx.save(entered(incident, "warning", text, now))
+
+
+async def _incident_of(tx: Tx, effect: Effect) -> Incident | None:
+    """What is about a run is about its incident."""
+    number = effect.payload.get("incident_id")
+    if number is None and isinstance(run_id := effect.payload.get("run_id"), int):
+        run = await tx.run(run_id)
+        number = run.incident_id if run else None
+    return await tx.incident(number) if isinstance(number, int) else None
 
 
 async def _close_old(tx: Tx, now: datetime) -> None:

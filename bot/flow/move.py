@@ -17,8 +17,9 @@ from bot.domain.step import StepRun
 @dataclass(frozen=True, slots=True)
 class Move:
     """`kind` and `text` are for the timeline (none: nothing to tell), with `data`. `due`: when to come back (None: at once). `ends`: how the run
-    ends because of it. `takes`: the target to take before it counts. `asks`: what to ask of the outbox. `items`: what a list has become. `leaves`: the called
-    runbook whose other steps are not needed."""
+    ends because of it. `takes`: the target to take before it counts. `asks`: what to ask of the outbox. `items`: what a list has become.
+    `leaves`: the called runbook whose other steps are not needed.
+    """
 
     step: StepRun
     kind: str = ""

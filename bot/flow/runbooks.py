@@ -24,7 +24,9 @@ from bot.flow.ending import without_help
 from bot.flow.incidents import known
 from bot.flow.telling import Told, saved, up_now
 
-REMEMBERED = timedelta(days=7)  # it is asked for again within minutes: once the context is there, and when that is shown
+REMEMBERED = timedelta(
+    days=7
+)  # it is asked for again within minutes: once the context is there, and when that is shown
 
 
 class Runbooks:

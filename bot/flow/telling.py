@@ -59,7 +59,12 @@ async def saved(
         await tx.ask(asked)
         return incident
     change = entered(
-        incident, told.kind, clipped(told.text, LONGEST_TEXT), now, actor=told.actor.name, data={**_facts(run, told.step), **told.data}
+        incident,
+        told.kind,
+        clipped(told.text, LONGEST_TEXT),
+        now,
+        actor=told.actor.name,
+        data={**_facts(run, told.step), **told.data},
     )
     await tx.save(change.ask(*asked, effects.card(incident.id, now)))
     return change.incident

@@ -139,6 +139,26 @@ async def test_only_one_run_at_a_time_changes_a_target_and_the_second_is_told_wh
     assert (run.state, house.world) == (RunState.SUCCEEDED, {"checkout": 7})
 
 
+async def test_what_is_in_flight_at_the_same_time_counts_for_the_share_that_may_be_touched_at_once() -> None:
+    third = [{"actions": ["fake.*"], "namespaces": ["shop"], "max_share": 0.5}]
+    slow = {"until": "state.value > 99", "within": "PT10M"}
+
+    async def ended(at_once: int) -> dict[str, str]:
+        each = sets("each", name="{{ item }}", foreach=["a", "b"], at_once=at_once, verify=slow, on_failure="continue")
+        house = await house_with(book(each), given=policy(allow=third))
+        house.action.share = 0.4
+        await started(house)
+        for step in (await house.run()).under_way:
+            assert step.plan is not None
+            await house.decisions.approve(1, step.id, step.plan.digest, ADA)
+        await house.settle()
+        return states(await house.run())
+
+    assert await ended(1) == {"each[1]": "checking", "each[2]": "pending"}
+    together = await ended(2)
+    assert sorted(together.values()) == ["checking", "failed"]
+
+
 async def test_waiting_for_another_run_ends_too() -> None:
     endless = book(sets("set", verify={"until": "false", "within": "P1D", "every": "PT1M"}), name="endless")
     house = await house_with(endless, book(sets("set", to=7)))
@@ -273,6 +293,18 @@ async def test_an_automatic_undo_needs_no_second_approval_when_policy_says_so() 
     await started(house)
     await approve(house)
     assert ((await house.run(2)).state, house.world) == (RunState.SUCCEEDED, {"checkout": 1})
+
+
+async def test_an_undo_that_the_runbook_says_itself_is_not_covered_by_the_approval_of_its_step() -> None:
+    back = {"action": "fake.set", "with": {"name": "database", "to": 0}}
+    runbook = book(sets("one", undo=back), sets("two", name="b", to="no number"), on_failure="undo")
+    house = await house_with(runbook, given=policy(runbooks={"undo": "auto"}))
+    house.world["database"] = 3
+    await started(house)
+    await approve(house)
+    undo = await house.run(2)
+    assert (undo.state, house.world["database"]) == (RunState.WAITING, 3)
+    assert ((await approve(house, 2)).state, house.world["database"]) == (RunState.SUCCEEDED, 0)
 
 
 async def test_the_waiting_run_of_a_resolved_incident_ends_but_an_undo_may_still_be_asked_for() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.domain import effects
+from bot.domain.routing import Route
 from bot.domain.run import RunState
 from bot.domain.step import StepState
 from bot.errors import BadInput, GaveUp, TryLater
@@ -127,6 +128,20 @@ async def test_a_run_whose_row_died_for_any_other_reason_ends_and_gives_back_wha
     assert "the disk is gone" in run.message
     await started(house, "other")
     assert (await approve(house, 2)).state is RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_why_a_private_incidents_row_died_stands_in_its_timeline_alone(private: bool) -> None:
+    house = await house_with(book(sets("one")), root=Route(policy="shop", private=private))
+    await started(house)
+    dead = effects.advance_run(1, "nothing", house.clock())
+    await house.store.write(lambda tx: house.housekeeping.row_died(tx, dead, "acquisition-plan is gone", house.clock()))
+    await house.settle()
+    loud = str(house.room.said("alarm"))
+    assert "Tocsin could not do this for INC-1: advance run" in loud
+    assert ("acquisition-plan" in loud) is not private
+    timeline = await house.store.read(lambda tx: tx.timeline(1))
+    assert any("acquisition-plan is gone" in entry.text for entry in timeline)
 
 
 async def rows(house: House) -> list[Any]:

@@ -106,6 +106,7 @@ class SetAction:
         self.safe = safe
         self.writes_done: list[str] = []
         self.lose_answers = 0
+        self.share: float | None = None
         self.before_do: list[Any] = []
         self.after_do: list[Any] = []
 
@@ -123,7 +124,7 @@ class SetAction:
         if state["value"] == params.to:
             return Plan(target=target)
         diff = Diff(what="value", before=str(state["value"]), after=str(params.to))
-        return Plan(target=target, diffs=(diff,), want={"from": state["value"]})
+        return Plan(target=target, diffs=(diff,), want={"from": state["value"]}, share=self.share)
 
     async def do(self, plan: Plan, params: SetParams, key: str) -> dict[str, Any]:
         for hook in self.before_do:
