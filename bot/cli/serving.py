@@ -90,7 +90,10 @@ def reload(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     try:
         os.kill(_running(pid_file), signal.SIGHUP)
     except (OSError, ValueError) as error:
-        raise BadInput(f"no running server was found by {pid_file}: {error}") from error
+        why = "it is not there" if isinstance(error, FileNotFoundError) else error
+        raise BadInput(
+            f"no running server was found by {pid_file}: {why}. The configuration is valid; `tocsin serve` takes it as it starts"
+        ) from error
     typer.echo("the configuration is valid; the server reads it again")
 
 

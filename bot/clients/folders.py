@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import stat
 import time
 from collections.abc import Collection, Iterator
@@ -23,6 +24,7 @@ SCAN_SECONDS = 30.0
 REMOVE_SECONDS = 60.0
 MOST_NAMED = 20
 MOUNTS = Path("/proc/self/mountinfo")
+_OCTAL = re.compile(r"\\([0-7]{3})")
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -202,11 +204,16 @@ def _plain(name: str) -> bool:
     return name.isprintable() and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
+def _unescaped(found: re.Match[str]) -> str:
+    """The kernel writes spaces, tabs, line breaks and backslashes as octal numbers (proc_pid_mountinfo(5))."""
+    return chr(int(found[1], 8))
+
+
 def _mounts_below(folder: str) -> frozenset[str]:
     """Where something is mounted below the folder: a bind mount of the same file system does not show in the device's number."""
     try:
-        lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     except OSError:
         return frozenset()
-    points = (line.split(" ")[4].encode().decode("unicode_escape") for line in lines if line.count(" ") > 4)
+    points = (_OCTAL.sub(_unescaped, line.split(" ")[4]) for line in lines if line.count(" ") > 4)
     return frozenset(point.removeprefix(f"{folder}/") for point in points if point.startswith(f"{folder}/"))

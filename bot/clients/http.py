@@ -7,7 +7,7 @@ taken effect. A connection is used once: a write on one that the server is just 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +23,8 @@ MOST_BYTES = 1_000_000
 MOST_REDIRECTS = 5
 CONNECT_WITHIN = 5.0
 LONGEST_QUOTE = 300
+SHORTEST_SECRET = 6
+ECHOED = b"[redacted: credentials]"
 LONGEST_READ = 20_000  # characters of an answer that are looked through for what may be quoted
 READS = ("GET", "HEAD", "OPTIONS")
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -150,13 +152,13 @@ class Http:
     ) -> Reply:
         if self._session is None:
             raise TryLater("the HTTP client is not started")
-        total, writes = answer_within or self._answer_within, method not in READS
+        total, writes, own = answer_within or self._answer_within, method not in READS, self._own(url)
         limits = aiohttp.ClientTimeout(total=total, sock_connect=min(CONNECT_WITHIN, total))
         try:
             async with self._session.request(
-                method, url, headers={**headers, **self._own(url)}, data=body, timeout=limits, allow_redirects=False
+                method, url, headers={**headers, **own}, data=body, timeout=limits, allow_redirects=False
             ) as response:
-                content = await _bounded(response, url, most_bytes)
+                content = _without(own.values(), await _bounded(response, url, most_bytes))
                 sent = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(method, url, response.status, sent, content)
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
@@ -208,6 +210,15 @@ async def _bounded(response: aiohttp.ClientResponse, url: str, most: int) -> byt
             response.close()
             raise BadInput(f"the answer of {place(url)} is larger than {most:,} bytes")
     return b"".join(parts)
+
+
+def _without(sent: Iterable[str], content: bytes) -> bytes:
+    """What an answer gives back of the credentials it was asked with is taken out: nobody could tell it from other text later."""
+    for value in sent:
+        for part in (value, value.rpartition(" ")[2]):
+            if len(part) >= SHORTEST_SECRET:
+                content = content.replace(part.encode(), ECHOED)
+    return content
 
 
 def _same_place(first: str, second: str) -> bool:

@@ -20,6 +20,7 @@ STEPS_BETWEEN_LOOKS = 2_000
 BUSY_SECONDS = 2.0
 READING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 NOT_NOW = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR)
+FORBIDDEN = ("load_extension", "edit", "fts3_tokenizer")
 LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: LARGEST_VALUE,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: LONGEST_STATEMENT,
@@ -70,7 +71,7 @@ def _bound(connection: sqlite3.Connection, late: float) -> None:
 
 
 def _allowed(action: int, one: str | None, other: str | None, database: str | None, trigger: str | None) -> int:
-    reads = action in READING and not (action == sqlite3.SQLITE_FUNCTION and other in ("load_extension", "edit"))
+    reads = action in READING and not (action == sqlite3.SQLITE_FUNCTION and other in FORBIDDEN)
     return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
 
 

@@ -189,14 +189,18 @@ def test_retry_after_is_read_within_bounds(header: str, wait: float | None) -> N
 
 
 async def test_credentials_go_to_their_host_and_port_and_nowhere_else() -> None:
+    seen = []
+
     async def shown(request: web.Request) -> web.Response:
-        return web.Response(text=request.headers.get("Authorization", "nothing"))
+        seen.append(request.headers.get("Authorization", "nothing"))
+        return web.Response(text=seen[-1])
 
     async with answering(shown) as ours, answering(shown) as theirs:
         credentials = {ours.removeprefix("http://"): {"Authorization": "Bearer secret"}}
         async with Http(Redactor(), credentials=credentials) as http:
-            assert (await http.ask("GET", f"{ours}/x")).text == "Bearer secret"
+            assert (await http.ask("GET", f"{ours}/x")).text == "[redacted: credentials]"
             assert (await http.ask("GET", f"{theirs}/x")).text == "nothing"
+    assert seen == ["Bearer secret", "nothing"]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +217,13 @@ async def test_credentials_go_to_their_host_and_port_and_nowhere_else() -> None:
 )
 def test_credentials_for_a_host_are_never_sent_in_clear(url: str, name: str) -> None:
     assert known_as(url) == name
+
+
+async def test_an_answer_that_gives_credentials_back_does_not_bring_them_out() -> None:
+    async with answering(always(500, '{"you": "plain-words-1", "sent": "Zm9vOmJhcg"}')) as url:
+        credentials = {url.removeprefix("http://"): {"X-Scope": "plain-words-1", "Authorization": "Basic Zm9vOmJhcg"}}
+        async with Http(Redactor(), credentials=credentials) as http:
+            with pytest.raises(TryLater) as raised:
+                await http.ask("GET", url)
+    assert "plain-words-1" not in str(raised.value)
+    assert "Zm9vOmJhcg" not in str(raised.value)

@@ -106,9 +106,8 @@ class Plugin:
             diffs.append(Diff(what=where, before=_words(state["on"]), after=_words(params.on)))
         sets = params.value is not None and not _same(state["value"], params.value)
         if sets:
-            diffs.append(
-                Diff(what=f"value of {params.flag}", before=_quoted(state["value"]), after=_quoted(params.value))
-            )
+            value = self._kit.redact(params.value) if isinstance(params.value, str) else params.value
+            diffs.append(Diff(what=f"value of {params.flag}", before=_quoted(state["value"]), after=_quoted(value)))
         if not diffs:
             return Plan(target=params.shown)
         before = {"on": state["on"], "value": state["value"], "whole": state["whole"]}

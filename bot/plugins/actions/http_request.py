@@ -34,6 +34,7 @@ from bot.errors import BadInput
 
 REPEATABLE = ("PUT", "DELETE")
 LONGEST_QUOTE = 500
+MOST_HEADERS = 50
 SHOWN_HEADER, SHOWN_BODY = 200, 800
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, token
 # They decide where a request goes and where it ends, which policy and approvals are about.
@@ -55,6 +56,8 @@ def _address(url: str) -> str:
 
 
 def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    if len(headers) > MOST_HEADERS:
+        raise ValueError(f"at most {MOST_HEADERS} headers are possible")
     for name, value in headers.items():
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name[:80]!r} is not the name of a header")
@@ -65,7 +68,7 @@ def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers
 
 
-Headers = Annotated[Mapping[str, str], Field(max_length=50, description="headers to send"), AfterValidator(_sendable)]
+Headers = Annotated[Mapping[str, str], Field(description="headers to send"), AfterValidator(_sendable)]
 Url = Annotated[str, Field(max_length=4000, description="http:// or https:// address"), AfterValidator(_address)]
 
 

@@ -5,11 +5,12 @@ A script is never a template: text of an alert must not become code. `{{ … }}`
 reads as `"$NAME"`. `TOCSIN_KEY` is the same at every repetition of the step, for systems that take an idempotency key.
 
 *Look*: runs `check`, if there is one; with `changes: false`, the script itself. Otherwise nothing. *Plan*: empty when `check` ends with 0 or with
-`changes: false`; else `script: not run -> run (12 lines of sh, sha256 ab12…)`, its variables, its input, and whether the network is open. *Do*: runs
-it; any exit status but 0 is a failure, with the last lines of what it printed. *Verify*: `check` ends with 0; with `changes: false`, the script does.
-Without a `check` nothing can be seen afterwards, so an interrupted script that is not `repeatable` asks people. *Undo*: the script `undo`, with the
-same variables. *Risk*: high: whatever the script does where the network lets it; what it can do to this machine is bounded by the sandbox.
-*Permissions*: `script` in policy.yaml; `hosts: ["*"]` there for one that uses the network; `names` judges its `name` (the interpreter without one).
+`changes: false`; else `script: not run -> run (12 lines of sh, sha256 ab12…)`, its variables, its input, its undo, and whether the network is open.
+*Do*: runs it; any exit status but 0 is a failure, with the last lines of what it printed. *Verify*: `check` ends with 0; with `changes: false`, the
+script does. Without a `check` nothing can be seen afterwards, so an interrupted script that is not `repeatable` asks people. *Undo*: the script
+`undo`, with the same variables. *Risk*: high: whatever the script does where the network lets it; what it can do to this machine is bounded by the
+sandbox. *Permissions*: `script` in policy.yaml; `hosts: ["*"]` there for one that uses the network; `names` judges its `name` (the interpreter
+without one).
 
 *Facts* (for the tests of runbooks): `check_exit` (1, so that there is something to do), and for `changes: false` `exit` (0) and `output` ("").
 """
@@ -161,6 +162,9 @@ class Plugin:
         if params.stdin:
             note = f"sha256 {_sha256(params.stdin)[:12]}"
             diffs.append(Diff(what="stdin", before="empty", after=f"{len(params.stdin)} characters", note=note))
+        if params.undo:
+            note = _described(params.undo, params.interpreter)
+            diffs.append(Diff(what="undo", before="none", after="a script", note=note))
         want = {"sha256": params.digest, "text": _sha256(params.run)}
         return Plan(target=shown, diffs=tuple(diffs), want=want)
 

@@ -311,17 +311,18 @@ async def test_a_path_with_a_link_in_it_is_refused(action: Plugin, logs: Path, t
     assert len(names(logs)) == 11
 
 
+@pytest.mark.parametrize("name", ["bind mount", "Sicherung für später", "a\\b"])
 async def test_other_file_systems_and_mounts_are_not_entered(
-    action: Plugin, logs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    action: Plugin, logs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-    written(logs / "bind mount" / "old.log", 100)
+    written(logs / name / "old.log", 100)
     table = tmp_path / "mountinfo"
-    escaped = f"{logs}/bind mount".replace(" ", "\\040")
+    escaped = f"{logs}/{name}".replace("\\", "\\134").replace(" ", "\\040")
     table.write_text(f"36 35 98:0 /srv {escaped} rw,noatime master:1 - ext4 /dev/root rw\n")
     params = use(logs, recursive=True)
-    assert "bind mount/old.log" in await planned(action, params)
+    assert f"{name}/old.log" in await planned(action, params)
     monkeypatch.setattr(folders, "MOUNTS", table)
-    assert "bind mount/old.log" not in await planned(action, params)
+    assert f"{name}/old.log" not in await planned(action, params)
 
 
 async def test_a_folder_that_is_none_is_said(action: Plugin, logs: Path) -> None:

@@ -124,6 +124,14 @@ async def test_a_value_of_flagsmith_is_shown_set_and_put_back() -> None:
         assert flags.state["feature_state_value"] == "v1"
 
 
+def test_a_wanted_value_that_looks_like_a_secret_is_not_shown() -> None:
+    params = Params.model_validate({"server": "https://flags.example", **FLAGSMITH, "value": "password=hunter2"})
+    action = Plugin(Kit(None, None, Http(Redactor()), Redactor()))
+    lines = action.plan(action.facts({}, params), params).lines()
+    assert "hunter2" not in str(lines)
+    assert "[redacted: password]" in str(lines)
+
+
 async def test_a_value_that_looks_like_a_secret_is_not_shown_and_not_put_back() -> None:
     flags = FlagServer()
     flags.state["feature_state_value"] = "password=hunter2"

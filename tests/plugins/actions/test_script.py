@@ -176,7 +176,10 @@ def test_undo_is_the_other_script_with_the_same_values() -> None:
     params = Params(
         run="a", undo="b", check="c", env={"A": "{{ from an alert }}"}, interpreter="bash", network=True, memory_mb=64
     )
-    undo = action.undo(action.plan({"check_exit": 1}, params), {}, params)
+    plan = action.plan({"check_exit": 1}, params)
+    assert "undo: none -> a script (1 line of bash, sha256 3e23e8160039)" in [str(diff) for diff in plan.diffs]
+    assert plan.digest != action.plan({"check_exit": 1}, params.model_copy(update={"undo": "other"})).digest
+    undo = action.undo(plan, {}, params)
     assert undo is not None
     back = Params.model_validate(undo.with_)
     assert (undo.action, back.run, back.undo, back.check) == ("script", "b", "", "")

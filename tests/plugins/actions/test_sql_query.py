@@ -190,6 +190,7 @@ async def test_what_is_not_one_reading_query_is_refused(orders: Asked, query: st
         "select load_extension('x')",
         "select * from pragma_database_list",
         "select writefile('/tmp/x', 'y')",
+        "select fts3_tokenizer('simple')",
     ],
 )
 async def test_sqlite_does_nothing_but_read(sqlite: Asked, query: str) -> None:
