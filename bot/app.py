@@ -166,7 +166,7 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
 
         intake = Intake(store, clock, current, config.server.queue)
         incidents = Incidents(store, clock, current, redact)
-        runbooks = Runbooks(store, room, clock, current)
+        runbooks = Runbooks(store, room, clock, current, redact)
         decisions = Decisions(store, clock, current, redact)
         advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions(), current), redact)
         review = Review(store, room, clock, templates, documents)
@@ -272,6 +272,7 @@ async def _kit(config: Config, redact: Redactor, clock: Clock, stack: AsyncExitS
             url=config.kubernetes.url or "",
             token=config.kubernetes.token.reveal() if config.kubernetes.token else "",
             ca_file=str(config.kubernetes.ca or ""),
+            namespaces=config.kubernetes.namespaces,
         )
         stack.push_async_callback(k8s.close)
     prometheus = None

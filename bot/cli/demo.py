@@ -19,6 +19,7 @@ from bot import app
 from bot.cli import demo_folder
 from bot.cli.common import run, set_up_logs
 from bot.config import load
+from bot.errors import BadInput
 from bot.practice.person import Person, Press
 from bot.practice.server import Practice
 from bot.practice.story import GOOD_IMAGE, NAMESPACE, demo_world
@@ -39,9 +40,18 @@ def demo(
 ) -> None:
     """A broken deployment from the alert to the post-mortem, in a practice Slack and a practice cluster."""
     set_up_logs("warning", "console")
+    _emptied(state)
+    sys.exit(run(_demo(auto, port, state, config)))
+
+
+def _emptied(state: Path) -> None:
+    """A folder for the demo. What is not an earlier demo's is not deleted."""
+    if state.exists() and state.resolve() != STATE.resolve() and not demo_folder.is_one(state):
+        raise BadInput(
+            f"--state {state}: is there, is not an earlier demo's and would be emptied; name a folder that is not there yet"
+        )
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
-    sys.exit(run(_demo(auto, port, state, config)))
 
 
 def practice(
@@ -119,7 +129,7 @@ async def _demo(auto: bool, port: int, state: Path, folder: Path) -> int:
 
     changed = overrides(world, state, listen, auto=auto)
     config = load(folder, app.registry(), {**os.environ, **secrets(world)}, overrides=changed)
-    demo_folder.write(state / "config", folder, changed, secrets(world))
+    demo_folder.write(state / demo_folder.NAME, folder, changed, secrets(world))
     stop, ready = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -138,7 +148,7 @@ async def _demo(auto: bool, port: int, state: Path, folder: Path) -> int:
         else:
             typer.echo(
                 "  The checkout deployment was changed three minutes ago and is failing. Ctrl-C ends the demo.\n"
-                f"  In another terminal: tocsin runbook history --config {state / 'config'}\n"
+                f"  In another terminal: tocsin runbook history --config {state / demo_folder.NAME}\n"
             )
         await serving
         following.cancel()

@@ -12,7 +12,14 @@ from bot.config.loading import FILES, MAIN
 from bot.config.marks import override
 from bot.config.yaml import read
 
+NAME = "config"
 REFERENCE = "env:"
+MARK = "TOCSIN_SLACK_BOT_TOKEN"
+
+
+def is_one(state: Path) -> bool:
+    """Whether a folder is the state of an earlier demo, or holds nothing."""
+    return state.is_dir() and ((state / NAME / MARK).exists() or not any(state.iterdir()))
 
 
 def write(into: Path, folder: Path, overrides: Mapping[str, Any], secrets: Mapping[str, str]) -> None:

@@ -145,7 +145,7 @@ class Following:
         """Why this person's word does not count here."""
         rules = self._works.rules()
         if step.state is StepState.WAITING:
-            return objection(run, step, self._actor, rules.directory)
+            return objection(run, step, self._actor, rules.directory, rules.actions)
         tried = step.question.choices[0] if step.question and step.question.choices else "x"
         return answer_objection(run, step.id, tried, self._actor, rules.directory, rules.actions)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ NO_EVICTION_V1 = 'no kind "Eviction" is registered'
 class Kubernetes:
     """Read workloads and what belongs to them; change them by JSON patch only; evict pods. Make it with `connect`, end it with `close`."""
 
-    def __init__(self, client: ApiClient, answer_within: float = 10.0) -> None:
+    def __init__(self, client: ApiClient, answer_within: float = 10.0, namespaces: Collection[str] = ()) -> None:
+        """`namespaces`: the only ones that it looks into; none: every one that the cluster lets it see."""
         self._client = client
+        self._namespaces = frozenset(namespaces)
         self._answer_within = answer_within
 
     @classmethod
@@ -48,6 +50,7 @@ class Kubernetes:
         token: str = "",
         ca_file: str = "",
         answer_within: float = 10.0,
+        namespaces: Collection[str] = (),
     ) -> Kubernetes:
         """By kubeconfig file, by address and token, or (nothing given) as a pod of the cluster. Talks to nobody yet. BadInput if it cannot work."""
         configuration = Configuration()
@@ -69,7 +72,7 @@ class Kubernetes:
             else:
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             configuration.disable_strict_ssl_verification = True  # clusters made by older tools lack a key identifier
-            return cls(ApiClient(configuration), answer_within)
+            return cls(ApiClient(configuration), answer_within, namespaces)
         except ConfigException as error:
             where = (
                 f"kubeconfig {kubeconfig}" if kubeconfig else "no kubeconfig is set, and this is not a pod of a cluster"
@@ -230,6 +233,11 @@ class Kubernetes:
     async def _send(
         self, ask: Ask, *, query: Mapping[str, str] | None = None, body: Any = None, most_bytes: int = MOST_BYTES
     ) -> bytes:
+        if self._namespaces and ask.namespace and ask.namespace not in self._namespaces:
+            there = ", ".join(sorted(self._namespaces))
+            raise BadInput(
+                f"kubernetes: the namespace {ask.namespace} is none of those in tocsin.yaml (kubernetes.namespaces: {there})"
+            )
         method, url, headers, sent, _ = await self._client.param_serialize(
             ask.method,
             ask.path_,

@@ -72,8 +72,16 @@ def checked(
             if person not in people:
                 yield document.problem(("roles", role, number), unknown("person", "people", person, people))
     for number, rule in enumerate(file.allow):
+        if rule.approvers and rule.approvers not in roles:
+            yield document.problem(("allow", number, "approvers"), unknown("role", "roles", rule.approvers, roles))
+    for number, rule in enumerate(file.allow):
         yield from _wrong_rule(rule, document, ("allow", number), actions)
-    for key, named in (("start", file.runbooks.start or ()), ("break_glass", file.runbooks.break_glass)):
+    limits = file.runbooks
+    for key, named in (
+        ("start", limits.start or ()),
+        ("approve", limits.approve or ()),
+        ("break_glass", limits.break_glass),
+    ):
         for number, role in enumerate(named):
             if role not in roles:
                 yield document.problem(("runbooks", key, number), unknown("role", "roles", role, roles))

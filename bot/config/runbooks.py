@@ -25,6 +25,7 @@ from bot.domain.runbook import Parameter, Runbook, Step
 from bot.errors import BadInput
 
 SYSTEMS = {"k8s": "kubernetes", "prometheus": "prometheus"}
+PLACES = ("namespace", "host", "url")
 _PARAMETER_KINDS: dict[str, type] = {"string": str, "integer": int, "number": float, "boolean": bool}
 
 
@@ -150,6 +151,8 @@ def _host(url: str) -> str:
 
 
 def _target(step: Step) -> Target:
+    if any(templated(step.with_.get(key, "")) for key in PLACES):
+        return Target(action=step.action)  # a name without its place says nothing
     plain = {key: value for key, value in step.with_.items() if not templated(value)}
     host = plain.get("host") or _host(str(plain.get("url", "")))
     replicas = plain.get("replicas")

@@ -172,7 +172,9 @@ class Kubernetes(Part):
     url: WebAddress | None = Field(default=None, description="address of the API server; with `token` and `ca`")
     token: SecretRef | None = Field(default=None, description="bearer token, for `url`")
     ca: Path | None = Field(default=None, description="file with the certificate authority, for `url`")
-    namespaces: tuple[str, ...] = Field(default=(), description="where `tocsin doctor` checks what the bot may do")
+    namespaces: tuple[str, ...] = Field(
+        default=(), description="the only namespaces that the bot looks into; all, when not given"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

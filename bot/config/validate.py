@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -103,13 +104,36 @@ def in_words(
             continue
         if not missing and any(known[: len(here)] == here for known in pending):
             continue
+        if one["type"] in _WANTED and _said_below(value, error, one["loc"], here, path):
+            continue  # of the forms that there are it is another one, and what is wrong with that is said
         if missing:
             problems.append(document.problem(here, f"{quoted(one['loc'][-1])} is missing", key=True))
         else:
             problems.append(
                 document.problem(here, _message(one["type"], one["msg"], one.get("ctx") or {}, one["input"]))
             )
-    return problems
+    return _merged(problems)
+
+
+def _said_below(value: Any, error: ValidationError, loc: Sequence[int | str], here: Path, path: Path) -> bool:
+    """Whether another form of a union fits so far that something inside of it is wrong."""
+    places = [(*path, *located(value, one["loc"])) for one in error.errors(include_url=False) if one["loc"] != loc]
+    return any(len(place) > len(here) and place[: len(here)] == here for place in places)
+
+
+def _merged(problems: Sequence[Problem]) -> list[Problem]:
+    """What no form of a union takes is one problem: `wanted a mapping (key: value) or a list (- item), found …`."""
+    merged: dict[tuple[Any, ...], Problem] = {}
+    for one in problems:
+        wanted, comma, rest = one.message.partition(", found ")
+        key = (one.file, one.line, one.column, one.path, rest) if comma and wanted.startswith("wanted ") else (one,)
+        first = merged.get(key)
+        if first is None or first == one:
+            merged[key] = one
+        else:
+            message = f"{first.message.partition(', found ')[0]} or {wanted.removeprefix('wanted ')}, found {rest}"
+            merged[key] = replace(first, message=message)
+    return list(merged.values())
 
 
 def located(value: Any, loc: Sequence[int | str]) -> Path:
@@ -136,6 +160,9 @@ def _message(kind: str, said: str, context: Mapping[str, Any], value: Any) -> st
         return f"wanted {_BOUNDS[kind]} {shown}, found {found(value)}"
     if kind == "too_short":
         return f"wanted at least {context.get('min_length')}, found {context.get('actual_length')}"
+    if kind in ("too_long", "string_too_long"):
+        what = "items" if kind == "too_long" else "characters"
+        return f"wanted at most {context.get('max_length')} {what}, found {context.get('actual_length') or len(value)}"
     if kind == "string_pattern_mismatch":
         return f"{found(value)} does not fit the pattern {context.get('pattern')}"
     wanted = _WANTED.get(kind) or said.removeprefix("Input should be ").removeprefix("a valid ")

@@ -30,6 +30,15 @@ _TAG = "tag:yaml.org,2002:"
 _AS_TEXT = {_TAG + "str", _TAG + "timestamp", _TAG + "value"}
 
 
+_HINTS = {
+    "cannot start any token": "indent with spaces, not with tabs, and put text that begins with @, `, %, > or | in quotes",
+    "comment or line break": "put text that begins with > or | in quotes",
+    "mapping values are not allowed": "put text with `: ` in it in quotes, and indent keys of one mapping alike",
+    "could not find expected ':'": "a colon is missing here, or a quote is not closed above",
+    "did not find expected": "is it indented as the lines around it, and each quote and bracket closed?",
+}
+
+
 class Unreadable(Exception):
     """A file that gives no values at all; the problem says why."""
 
@@ -121,9 +130,13 @@ def _syntax(error: yaml.YAMLError, shown: str) -> Problem:
     said = getattr(error, "problem", None) or "cannot be parsed"
     context = getattr(error, "context", None)
     message = f"not YAML: {context}, {said}" if context else f"not YAML: {said}"
-    if "tab" in said or "cannot start any token" in said:
-        message += "; indent with spaces, not with tabs, and put text that begins with @, ` or % in quotes"
+    message += next((f"; {hint}" for part, hint in _HINTS.items() if part in said), "")
     return _here(mark, shown, message)
+
+
+def _template(node: yaml.MappingNode) -> bool:
+    """`{{ params.x }}` without quotes is a mapping with a mapping for a key."""
+    return len(node.value) == 1 and isinstance(node.value[0][0], yaml.MappingNode)
 
 
 class _Reading:
@@ -157,6 +170,10 @@ class _Reading:
             self.problems.append(
                 self.result.problem(path, f"the tag {quoted(tag)} is not known here; write a plain value")
             )
+        if isinstance(node, yaml.MappingNode) and _template(node):
+            words = 'text that begins with {{ needs quotes around it: "{{ … }}"'
+            self.problems.append(self._at(node, words, path))
+            return "{{ 0 }}"
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

@@ -26,9 +26,12 @@ def stale(run: Run, step_id: str, digest: str, now: datetime) -> str | None:
     return None
 
 
-def objection(run: Run, step: StepRun, actor: Actor, directory: Directory) -> str | None:
+def objection(run: Run, step: StepRun, actor: Actor, directory: Directory, policy: Policy) -> str | None:
     """Why this person's approval does not count; None when it does."""
     wanted = run.approval(step)
+    refused = policy.approve_refusal(actor, directory)
+    if refused:
+        return f"{refused}. {UNDONE}"
     if not directory.has_role(actor, wanted.role):
         members = ", ".join(directory.roles.get(wanted.role, ())) or "nobody"
         return f"Only the role {wanted.role} may approve {run.ref} (now: {members}). Ask one of them. {UNDONE}"

@@ -96,7 +96,8 @@ class Question(BaseModel):
 class Target(BaseModel):
     """What policy judges: whom an action would touch. Empty fields do not apply.
 
-    `folder`: an absolute path. `lock`: what no two runs may change at the same time; derived from the other fields when empty.
+    `folder`: an absolute path. `images`: what it would make a cluster run. `lock`: what no two runs may change at the same time; derived from
+    the other fields when empty.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -106,6 +107,7 @@ class Target(BaseModel):
     name: str = ""
     host: str = ""
     folder: str = ""
+    images: tuple[str, ...] = ()
     replicas: int | None = None
     lock: str = ""
 

@@ -13,8 +13,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bot.domain.freeze import Freeze
+from bot.domain.naming import english_list
 from bot.domain.people import TOCSIN, Actor, Directory
 from bot.domain.plan import Plan, Target
+from bot.domain.runbook import Approval
 
 HOUR = timedelta(hours=1)
 LONGEST_COOLDOWN = timedelta(days=7)
@@ -46,6 +48,13 @@ class Allowance(_Part):
     )
     hosts: tuple[str, ...] = Field(default=(), description="of requests; `*` for scripts that may use the network")
     folders: tuple[str, ...] = Field(default=(), description="folders, with all that is in them")
+    images: tuple[str, ...] = Field(
+        default=(), description="what `k8s.set_image` may make run, like registry.example/shop/*"
+    )
+    approvers: str = Field(
+        default="", description="the role that must approve here, whatever the runbook says; as it says, when not given"
+    )
+    people: int = Field(default=1, ge=1, le=5, description="at least so many different people must approve here")
     max_replicas: int | None = Field(default=None, description="the most replicas that a runbook may ask for")
     min_available: int | None = Field(
         default=None, ge=0, description="the fewest pods that must stay available meanwhile"
@@ -64,6 +73,7 @@ class Allowance(_Part):
             and (not target.namespace or _any(self.namespaces, target.namespace))
             and (not target.name or _any(self.names, target.name))
             and (not target.host or _any(self.hosts, target.host))
+            and all(_any(self.images, image) for image in target.images)
             and (not target.folder or any(_inside(target.folder, folder) for folder in self.folders))
             and (self._reaches_everywhere or bool(_place(target)) or target.action in self.actions)
         )
@@ -83,6 +93,10 @@ class GiveUp(_Part):
 class Limits(_Part):
     """What holds for all runbooks: `runbooks:` in policy.yaml."""
 
+    approve: tuple[str, ...] | None = Field(
+        default=None,
+        description="the only roles that may approve, whatever runbooks say; those that runbooks name, when not given",
+    )
     start: tuple[str, ...] | None = Field(
         default=None,
         description="roles that may start, pause, cancel and undo runs; everybody who has a role, when not given",
@@ -165,6 +179,13 @@ class Policy(BaseModel):
                 return self._at(f"allow[{number}]")
         return None
 
+    def approval(self, wanted: Approval, target: Target) -> Approval:
+        """Who must approve a step that touches this: what the runbook wants, and what the rules that allow it want besides."""
+        fitting = [rule for rule in self.allow if rule.allows(target)]
+        people = max([wanted.people, *(rule.people for rule in fitting)])
+        role = next((rule.approvers for rule in fitting if rule.approvers), wanted.role)
+        return wanted.model_copy(update={"people": people, "role": role})
+
     # -------------------------------------------------------------------------------------------- for now
 
     def hold(
@@ -237,6 +258,14 @@ class Policy(BaseModel):
         )
         ask = "ask one of them, or " if roles else ""
         return f"{self._at('runbooks.start')}: {may} {actor.name} has none of its roles; {ask}{self._change('change that')}"
+
+    def approve_refusal(self, actor: Actor, directory: Directory) -> str | None:
+        """Why this person may not approve anything; None when they may, or the runbooks alone say who."""
+        roles = self.runbooks.approve
+        if roles is None or any(directory.has_role(actor, role) for role in roles):
+            return None
+        who = f"only {english_list(roles) or 'nobody'} may approve, and {actor.name} is not of them"
+        return f"{self._at('runbooks.approve')}: {who}; {self._change('change that')}"
 
     def may_break_glass(self, actor: Actor, directory: Directory) -> bool:
         return any(directory.has_role(actor, role) for role in self.runbooks.break_glass)

@@ -125,8 +125,8 @@ class Run(BaseModel):
         return f"tocsin-run-{self.id}-{step.id}{again}"
 
     def approval(self, step: StepRun) -> Approval:
-        """Who must approve this step: as it says itself, else as the runbook that it comes from says."""
-        return step.spec.approve or self.scopes[step.scope].runbook.approve
+        """Who must approve this step: as it was planned with policy in mind, else as it says itself, else as its runbook says."""
+        return step.wanted or step.spec.approve or self.scopes[step.scope].runbook.approve
 
     def on_failure(self, step: StepRun) -> OnFailure:
         return step.spec.on_failure or self.scopes[step.scope].runbook.on_failure

@@ -83,6 +83,7 @@ class StepRun(BaseModel):
     message: str = ""
     waits_for: str = ""
     waits_since: datetime | None = None
+    wanted: Approval | None = None
     approvals: tuple[Approver, ...] = ()
     expires_at: datetime | None = None
     check_until: datetime | None = None
@@ -136,6 +137,7 @@ def planned(step: StepRun, look: Look, wanted: Approval, now: datetime) -> StepR
     """
     plan = look.plan
     seen: dict[str, Any] = {
+        "wanted": wanted,
         **{name: getattr(look, name) for name in Look.model_fields},
         "started_at": step.started_at or now,
         "waits_for": "",

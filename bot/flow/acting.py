@@ -39,7 +39,9 @@ class Acting:
 
     def _planned(self, run: Run, step: StepRun, seen: Seen) -> Move:
         now = self._clock()
-        after = moves.planned(step, seen.look, run.approval(step), now)
+        said = run.approval(step.to(wanted=None))
+        wanted = self._rules().actions.approval(said, seen.action.target(seen.params))
+        after = moves.planned(step, seen.look, wanted, now)
         if after.state is not StepState.WAITING:
             return Move(after)
         diffs = "; ".join(str(diff) for diff in seen.plan.diffs)

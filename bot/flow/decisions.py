@@ -39,7 +39,9 @@ class Decisions:
 
         async def decide(tx: Tx, run: Run, rules: Rules, now: datetime) -> str:
             step = _asked(run, step_id, digest, now)
-            refused = objection(run, step, actor, rules.directory) or await _held(tx, run, step, rules, now)
+            refused = objection(run, step, actor, rules.directory, rules.actions) or await _held(
+                tx, run, step, rules, now
+            )
             if refused:
                 raise BadInput(refused)
             return await _approved(tx, run, step, Approver(actor=actor, digest=digest, at=now), now)
@@ -65,7 +67,7 @@ class Decisions:
 
         async def decide(tx: Tx, run: Run, rules: Rules, now: datetime) -> str:
             step = _asked(run, step_id, digest, now)
-            refused = objection(run, step, actor, rules.directory)
+            refused = objection(run, step, actor, rules.directory, rules.actions)
             if refused and not any(earlier.actor.id == actor.id for earlier in step.approvals):
                 raise BadInput(refused)
             said_no = run.with_steps(step.id, [moves.skipped(step, f"{actor.name} said no", now)])

@@ -14,7 +14,7 @@ from bot.domain.incident import Incident, warned
 from bot.domain.naming import nearest
 from bot.domain.parameters import parameters
 from bot.domain.people import TOCSIN, Actor
-from bot.domain.ports import Clock, Delivery, Room, Store, Tx
+from bot.domain.ports import Clock, Delivery, Redact, Room, Store, Tx
 from bot.domain.rules import CurrentRules, Rules
 from bot.domain.run import Run
 from bot.domain.runbook import Runbook
@@ -32,11 +32,12 @@ REMEMBERED = timedelta(
 class Runbooks:
     """What Slack, the API and the command line call, and the handlers for `offer`, `show_run` and `share_output`."""
 
-    def __init__(self, store: Store, room: Room, clock: Clock, rules: CurrentRules) -> None:
+    def __init__(self, store: Store, room: Room, clock: Clock, rules: CurrentRules, redact: Redact) -> None:
         self._store = store
         self._room = room
         self._clock = clock
         self._rules = rules
+        self._redact = redact
 
     @property
     def all(self) -> Sequence[Runbook]:
@@ -60,6 +61,12 @@ class Runbooks:
             raise BadInput(refused)
         incident = await self._store.read(lambda tx: known(tx, incident_id))
         values = parameters(runbook, params, await self.labels(incident))
+        secret = next((name for name, value in values.items() if self._redact(str(value)) != str(value)), None)
+        if secret:
+            raise BadInput(
+                f"{name}: {secret} looks like a secret, and would be seen by everybody in the channel. Nothing was started. "
+                f"Secrets stand in tocsin.yaml, by reference; a runbook is told names only."
+            )
 
         async def work(tx: Tx) -> Run:
             current = await known(tx, incident_id)

@@ -62,7 +62,9 @@ class Stage:
         self._coverage = coverage
         clock = self._clock
         current = partial(_same, rules)
-        self._runbooks = Runbooks(store, cast(Room, None), clock, current)  # nothing is shown, so no room is entered
+        self._runbooks = Runbooks(
+            store, cast(Room, None), clock, current, parts.redact
+        )  # nothing is shown, so no room is entered
         sight = RehearsalSight(parts.actions, parts.templates, parts.expressions, current, self.world, coverage)
         advance = Advance(store, clock, current, sight, parts.redact)
         self._clicking = Clicking(Decisions(store, clock, current, parts.redact), rules, self.world, self.said)

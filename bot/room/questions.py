@@ -91,7 +91,9 @@ def _why(run: Run, step: StepRun, directory: Directory) -> str:
     missing = wanted.people - len(have)
     got = f" *{names} approved, {missing} more needed.*" if have else ""
     until = f" Until {mrkdwn.date(step.expires_at)}; no answer means no." if step.expires_at else ""
-    return f"*Why is this asked?* This step changes something, so it needs {rule}{other}.{got}{until}"
+    times = step.spec.retry.times
+    again = f" If it fails, exactly this plan is tried up to {times} more times without asking again." if times else ""
+    return f"*Why is this asked?* This step changes something, so it needs {rule}{other}.{got}{until}{again}"
 
 
 def _if_no(run: Run, step: StepRun) -> str:

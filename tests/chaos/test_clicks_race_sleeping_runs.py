@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.domain import effects
 from bot.domain.people import Actor
+from bot.domain.ports import Store
 from bot.domain.run import Run, RunState
+from bot.domain.runbook import Runbook
 from bot.errors import BadInput
-from tests.support.house import ADA, BOB, House
+from bot.flow.review import Review
+from tests.support.fakes import PlainTemplates
+from tests.support.house import ADA, BOB, FIX, House
 from tests.support.stores import KINDS, opened
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
@@ -134,3 +139,94 @@ async def test_a_click_in_the_moment_in_which_the_question_expires(race: Race) -
         approved = str(answer).startswith("Approved")
         expected = (RunState.SUCCEEDED, 1) if approved else (RunState.EXPIRED, 0)
         assert ((await house.run(run.id)).state, race.times_done(run)) == expected, f"{run.ref}: {answer}"
+
+
+TWO = {
+    **{name: getattr(FIX, name) for name in ("title", "match", "params", "approve")},
+    "name": "fix-it",
+    "steps": [
+        {"id": "before", "action": "fake.set", "with": {"name": "{{ params.name }} before", "to": 5}},
+        {"id": "set", "action": "fake.set", "with": {"name": "{{ params.name }}", "to": 5}},
+    ],
+}
+
+
+async def test_a_click_while_the_incident_ends_counts_or_says_that_it_does_not(race: Race) -> None:
+    """A run that has changed something goes on after its incident; one that still asks when that is reviewed is over."""
+    dice, house = random.Random(29), race.house
+    house.rules = replace(house.rules, runbooks={"fix-it": Runbook.model_validate(TWO)})
+    for number in range(1, race.cases // 6 + 1):
+        await house.receive(house.alert("Other", fingerprint=f"f{number}", service=f"shop{number}"))
+        run = await house.runbooks.start(number, "fix-it", {"name": f"s{number}"}, BOB)
+        await house.settle()
+        await said(house.decisions.approve(run.id, "before", digest(await house.run(run.id)), ADA))
+        await house.settle()
+        run = await house.run(run.id)
+        assert run.current.id == "set"
+        await house.incidents.resolve(number, ADA)
+        reviewed = later(dice.randrange(20), house.worker.drain())
+        answer, _ = await asyncio.gather(later(dice.randrange(60), click(house, run, ADA)), reviewed)
+        await house.settle()
+        after, approved = await house.run(run.id), str(answer).startswith("Approved")
+        done = house.action.writes_done.count(run.key(run.steps[1]))
+        expected = (RunState.SUCCEEDED, 1) if approved else (RunState.EXPIRED, 0)
+        assert (after.state, done) == expected, f"{run.ref}: {answer}"
+
+
+def digest(run: Run) -> str:
+    assert run.current.plan is not None
+    return run.current.plan.digest
+
+
+class Between:
+    """A store in which something is committed just after the runs of an incident were looked at."""
+
+    def __init__(self, inner: Store, between: Callable[[], Awaitable[Any]]) -> None:
+        self._inner = inner
+        self._between = between
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def write(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        return await self._inner.write(lambda tx: work(_Looking(tx, self._between)))
+
+
+class _Looking:
+    def __init__(self, tx: Any, between: Callable[[], Awaitable[Any]]) -> None:
+        self._tx = tx
+        self._between = between
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tx, name)
+
+    async def runs_of(self, incident_id: int) -> Any:
+        found = await self._tx.runs_of(incident_id)
+        await self._between()
+        return found
+
+
+async def test_a_click_after_the_review_has_looked_is_not_lost(folder: Path) -> None:
+    """Only PostgreSQL lets a click commit inside another transaction."""
+    async with opened("postgres", folder) as store:
+        house = House(store)
+        house.rules = replace(house.rules, runbooks={"fix-it": Runbook.model_validate(TWO)})
+        await house.receive(house.alert("Other"))
+        run = await house.runbooks.start(1, "fix-it", {"name": "s1"}, BOB)
+        await house.settle()
+        await house.decisions.approve(run.id, "before", digest(await house.run(run.id)), ADA)
+        await house.settle()
+        waiting = await house.run(run.id)
+        answers: list[str] = []
+
+        async def clicked() -> None:
+            answers.append(await click(house, waiting, ADA))
+
+        await house.incidents.resolve(1, ADA)
+        between: Any = Between(store, clicked)
+        house.handlers |= Review(between, house.room, house.clock, PlainTemplates(), house.documents).handlers()
+        house.worker._handlers = house.handlers
+        await house.settle()
+        assert answers[0].startswith("Approved")
+        after = await house.run(run.id)
+        assert (after.state, house.world["s1"]) == (RunState.SUCCEEDED, 5)

@@ -7,7 +7,7 @@ from pathlib import Path
 from bot import app
 from bot.cli import demo_folder
 from bot.config import load
-from tests.support.command_line import EXAMPLE, SECRETS
+from tests.support.command_line import EXAMPLE, SECRETS, tocsin
 
 OVERRIDES = {
     "state": "/tmp/demo",
@@ -40,3 +40,16 @@ def test_a_folder_without_the_files_that_need_not_be_is_enough(tmp_path: Path) -
         (mine / name).write_bytes((EXAMPLE / name).read_bytes())
     demo_folder.write(tmp_path / "config", mine, {}, SECRETS)
     assert sorted(path.name for path in (tmp_path / "config").glob("*.yaml")) == ["oncall.yaml", "tocsin.yaml"]
+
+
+def test_a_folder_that_is_not_an_earlier_demos_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x", encoding="utf-8")
+    refused = tocsin("demo", "--state", tmp_path, "--port", "0")
+    assert (refused.code, "is not an earlier demo's" in refused.err) == (2, True)
+    assert (tmp_path / "precious").exists()
+
+
+def test_an_earlier_demos_folder_and_an_empty_one_are_known(tmp_path: Path) -> None:
+    assert demo_folder.is_one(tmp_path)
+    demo_folder.write(tmp_path / demo_folder.NAME, EXAMPLE, {}, SECRETS)
+    assert demo_folder.is_one(tmp_path)

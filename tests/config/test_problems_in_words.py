@@ -62,7 +62,8 @@ def test_a_missing_key_is_reported_at_the_mapping_it_is_missing_from(tmp_path: P
 
 def test_one_unreadable_file_does_not_make_the_names_in_it_look_wrong_elsewhere(tmp_path: Path) -> None:
     assert problems(tmp_path, {ONCALL: "people: ["}) == [
-        "oncall.yaml:2:1: not YAML: while parsing a flow node, did not find expected node content"
+        "oncall.yaml:2:1: not YAML: while parsing a flow node, did not find expected node content; "
+        "is it indented as the lines around it, and each quote and bracket closed?"
     ]
 
 

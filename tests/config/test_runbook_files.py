@@ -90,6 +90,14 @@ def test_plain_values_are_kept_as_json_that_the_actions_model_reads(tmp_path: Pa
     assert model.model_validate({**step.with_, "deployment": "x"}).within == timedelta(minutes=90)  # type: ignore[attr-defined]
 
 
+def test_a_place_that_only_shows_when_it_is_rendered_is_not_judged_before(tmp_path: Path) -> None:
+    text = RUNBOOK.replace("namespace: shop", 'namespace: "{{ params.service }}"').replace(
+        '"{{ params.service }}"\n      rep', "search\n      rep"
+    )
+    assert "deployment: search" in text
+    assert warnings(tmp_path, {FILE: text}) == []
+
+
 class Stumbling(Own):
     url: str
 

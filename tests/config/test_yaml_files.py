@@ -16,7 +16,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 TAB = (
     "not YAML: while scanning for the next token, found character that cannot start any token; "
-    "indent with spaces, not with tabs, and put text that begins with @, ` or % in quotes"
+    "indent with spaces, not with tabs, and put text that begins with @, `, %, > or | in quotes"
 )
 NOT_KNOWN = "is not known here; write a plain value"
 

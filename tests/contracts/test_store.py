@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from bot.domain import effects, lifecycle
 from bot.domain import run as runs
@@ -31,6 +32,8 @@ from bot.domain.runbook import Runbook
 from bot.domain.step import Approver, Look, StepRun
 from bot.domain.timeline import first_broken
 from bot.errors import TryLater
+from bot.store.memory import MemoryStore
+from bot.store.tables import approvals
 from tests.support.stores import KINDS, opened
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -430,6 +433,31 @@ async def test_a_target_is_held_by_one_run_until_it_gives_it_back(store: Store) 
 async def test_a_target_is_held_by_one_of_many_that_reach_for_it_at_once(store: Store) -> None:
     holders = await asyncio.gather(*(store.write(lambda tx, n=n: tx.hold("node/a", n, NOW)) for n in range(1, 11)))
     assert len(set(holders)) == 1
+
+
+async def test_a_target_that_is_given_back_while_others_reach_for_it_is_always_somebodys(store: Store) -> None:
+    async def taken_and_given_back(run_id: int) -> None:
+        for _ in range(20):
+            if await store.write(lambda tx: tx.hold("node/a", run_id, NOW)) == run_id:
+                await store.write(lambda tx: tx.release_holds(run_id))
+
+    await asyncio.gather(*(taken_and_given_back(number) for number in range(1, 9)))
+    assert await store.write(lambda tx: tx.hold("node/a", 9, NOW)) == 9
+
+
+async def test_one_who_approved_and_then_broke_the_glass_is_on_record_with_both(store: Store) -> None:
+    run = waiting_run()
+    assert run.current.plan is not None
+    yes = Approver(actor=ADA, digest=run.current.plan.digest, at=NOW)
+    both = (yes, yes.model_copy(update={"at": NOW + timedelta(minutes=1), "broke_glass": "the shop is down"}))
+    after = with_step(run, run.current.to(approvals=both))
+    await store.write(lambda tx: tx.save_run(after))
+    await store.write(lambda tx: tx.save_run(after))
+    if isinstance(store, MemoryStore):  # which keeps them in the run alone
+        return
+    query = select(approvals.c.broke_glass).order_by(approvals.c.at)
+    found = await store.read(lambda tx: tx.look(lambda conn: conn.execute(query).scalars().all()))  # type: ignore[attr-defined]
+    assert found == ["", "the shop is down"]
 
 
 async def test_what_was_touched_is_known_newest_first_and_forgotten_in_time(store: Store) -> None:

@@ -126,7 +126,7 @@ def test_a_click_on_the_plan_from_before_a_drift_does_nothing_and_earlier_approv
     ],
 )  # fmt: skip
 def test_an_approval_counts_or_the_person_is_told_why_not(run: Run, actor: Actor, said: str | None) -> None:
-    found = objection(run, run.current, actor, DIRECTORY)
+    found = objection(run, run.current, actor, DIRECTORY, Policy())
     assert (found is None) == (said is None), found
     assert (said or "") in (found or "")
     assert found is None or "\n" not in found
@@ -138,10 +138,10 @@ def test_two_people_means_two_different_people_wherever_they_click() -> None:
     assert once.state is RunState.WAITING
     for same in (ADA, Actor(id="ada", name="Ada (command line)")):
         assert (
-            objection(once, at(once), same, DIRECTORY)
+            objection(once, at(once), same, DIRECTORY, Policy())
             == "You have approved RUN-1 already; it needs 2 different people."
         )
-    assert objection(once, at(once), BOB, DIRECTORY) is None
+    assert objection(once, at(once), BOB, DIRECTORY, Policy()) is None
     twice = put(once, moves.approved(at(once), by(BOB), 2))
     assert (twice.state, at(twice).state) == (RunState.RUNNING, StepState.APPROVED)
 

@@ -321,3 +321,30 @@ async def test_the_waiting_run_of_a_resolved_incident_ends_but_an_undo_may_still
     assert house.world == {"checkout": 1, "b": 0}
     await house.wait(minutes=timedelta(hours=1).total_seconds() / 60)
     assert (await house.run(3)).state is RunState.SUCCEEDED
+
+
+async def test_policy_says_who_must_approve_what_whatever_the_runbook_says() -> None:
+    rule = {"actions": ["fake.*"], "namespaces": ["shop"], "people": 2, "approvers": "admins"}
+    house = await house_with(book(sets("set")), given=policy(allow=[rule]))
+    run = await started(house)
+    wanted = run.approval(run.current)
+    assert (wanted.role, wanted.people) == ("admins", 2)
+    with pytest.raises(BadInput, match="Only the role admins may approve RUN-1"):
+        await house.decisions.approve(1, *await digest(house), ADA)
+
+
+async def test_only_the_roles_that_policy_names_may_approve_anything() -> None:
+    house = await house_with(book(sets("set")), given=policy(runbooks={"approve": ["admins"]}))
+    await started(house)
+    with pytest.raises(BadInput, match=r"\(runbooks.approve\): only admins may approve, and Ada is not of them"):
+        await house.decisions.approve(1, *await digest(house), ADA)
+    assert house.world == {"checkout": 1}
+
+
+async def test_a_parameter_that_looks_like_a_secret_starts_nothing() -> None:
+    house = await house_with(book(sets("set", name="{{ params.name }}"), params={"name": {}}))
+    token = "ghp_" + "a1B2" * 9
+    with pytest.raises(BadInput, match="name looks like a secret, and would be seen by everybody") as refused:
+        await house.runbooks.start(1, "mine", {"name": token}, ADA)
+    assert token not in str(refused.value)
+    assert await house.runbooks.history() == ()

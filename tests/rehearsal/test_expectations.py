@@ -48,11 +48,16 @@ from tests.rehearsal.books import SCALE, SEE, failures, rehearsed
                 "There are: replicas, available, ready, paused, max_unavailable"
             ],
         ),
-        ("params: {replicas: many}", ["it could not be started: scale: replicas='many' is not of type integer"]),
     ],
 )
 async def test_each_difference_is_one_line_in_words(tmp_path: Path, trial: str, says: list[str]) -> None:
     assert await failures(tmp_path, f"{SCALE}tests: [{{name: a, {trial}}}]\n") == says
+
+
+async def test_a_run_that_cannot_be_started_says_why(tmp_path: Path) -> None:
+    book = SCALE.replace("default: 6", "label: pods")
+    found = await failures(tmp_path, f"{book}tests: [{{name: a, labels: {{pods: many}}}}]\n")
+    assert found == ["it could not be started: scale: replicas='many' is not of type integer"]
 
 
 async def test_a_result_names_the_line_of_its_test(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bot.domain.people import Actor, Directory, Person
 from bot.domain.policy import Allowance
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.ports import Doing, Gatherer, Store
+from bot.domain.redaction import Redactor
 from bot.domain.routing import Route
 from bot.domain.rules import Rules
 from bot.domain.run import Run
@@ -107,7 +108,7 @@ class House:
         templates = PlainTemplates()
         self.intake = Intake(store, self.clock, lambda: self.rules)
         self.incidents = Incidents(store, self.clock, lambda: self.rules, lambda text: text)
-        self.runbooks = Runbooks(store, self.room, self.clock, lambda: self.rules)
+        self.runbooks = Runbooks(store, self.room, self.clock, lambda: self.rules, Redactor({}))
         self.decisions = Decisions(store, self.clock, lambda: self.rules, lambda text: text)
         self.actions: dict[str, Doing] = {"fake.set": self.action, **people_actions()}
         sight = Sight(self.actions, templates, CelExpressions(), lambda: self.rules)

@@ -83,6 +83,8 @@ async def about(ask: Ask, flows: Flows, command: str) -> tuple[int, str]:
     word, _, rest = ask.text.partition(" ")
     named = REF.fullmatch(word)
     if named:
+        if command != "ack":  # whoever is paged may take it from anywhere; that tells nothing
+            await must_be_seen_here(flows, int(named[1]), ask.channel_id)
         return int(named[1]), rest.strip()
     incident = await flows.incidents.of_channel(ask.channel_id) if ask.channel_id else None
     if incident is None:

@@ -76,8 +76,6 @@ class Commands:
     async def _show(self, ask: Ask) -> Reply:
         number, _ = await about(ask, self._flows, "show")
         shown = await self._flows.incidents.show(number)
-        if hidden(shown.incident, ask.channel_id):
-            raise BadInput(f"{shown.incident.ref} is private. Whoever is in its channel can ask there.")
         card = messages.card(shown.incident, shown.alerts, shown.runs, self._flows.directory(), buttons=False)
         latest = [_entry(entry) for entry in shown.timeline[-SHOWN_ENTRIES:]]
         timeline = sections(["*Timeline*, newest last", *latest]) if latest else []

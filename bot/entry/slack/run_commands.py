@@ -19,7 +19,6 @@ from bot.entry.slack.asked import (
     about,
     hidden,
     like,
-    must_be_seen_here,
     sections,
     told,
 )
@@ -63,7 +62,6 @@ class RunCommands:
 
     async def runbook(self, ask: Ask) -> Reply:
         number, rest = await about(ask, self._flows, "runbook")
-        await must_be_seen_here(self._flows, number, ask.channel_id)
         if not rest:
             return await self._pick(ask, number)
         name, *given = _words(rest)

@@ -5,7 +5,7 @@ it is so already. *Do*: one request that sets it, if it still is as planned upon
 refresh interval). *Undo*: the same action the other way; none when the value before looked like a secret. *Risk*: as much as the code behind
 the flag; in Unleash, where an environment has no strategies, on means on for everybody. *Permissions*: Unleash: an admin token that may update
 feature environments; Flagsmith: an API key that may update feature states. It stands under `http:` in tocsin.yaml (`Authorization`, by
-reference). Policy: the host and the flag's name.
+reference). Policy: the host, and `PROJECT/ENVIRONMENT/FLAG` as the name.
 
 *Facts* (for tests of runbooks): `on` (default the opposite of what the step wants), `value` (Flagsmith; default none).
 """
@@ -90,7 +90,7 @@ class Plugin:
     def target(self, params: Params) -> Target:
         where = host(params.server)
         place = f"{params.project}/{params.environment}/{params.flag}"
-        return Target(action="flag.set", name=params.flag, host=where, lock=f"{where}/flags/{place}")
+        return Target(action="flag.set", name=place, host=where, lock=f"{where}/flags/{place}")
 
     async def look(self, params: Params) -> dict[str, Any]:
         flag = await flags.server_of(params.kind, self._kit.http, params.server).read(params.place)

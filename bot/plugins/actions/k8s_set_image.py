@@ -63,7 +63,8 @@ class Plugin:
         return True
 
     def target(self, params: Params) -> Target:
-        return params.target("k8s.set_image")
+        images = tuple(params.images.values())
+        return params.target("k8s.set_image").model_copy(update={"images": images})
 
     async def look(self, params: Params) -> dict[str, Any]:
         workload, state = await workloads.look(self._kit.cluster, params)

@@ -207,7 +207,7 @@ def test_bad_parameters_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_policy_judges_the_flag_and_the_host() -> None:
     target = OFFLINE.target(Params.model_validate({"server": "https://flags.example", **UNLEASH}))
-    assert (target.name, target.host) == ("new-cart", "flags.example")
+    assert (target.name, target.host) == ("shop/production/new-cart", "flags.example")
     assert target.lock == "flags.example/flags/shop/production/new-cart"
 
 
