@@ -21,6 +21,7 @@ from bot.config.validate import validate
 from bot.domain.parameters import fitted
 from bot.domain.plan import Target
 from bot.domain.policy import Policy
+from bot.domain.regex import Regex
 from bot.domain.runbook import Parameter, Runbook, Step
 from bot.errors import BadInput
 
@@ -94,8 +95,8 @@ def _bad_parameters(params: Mapping[str, Parameter], document: Document) -> Iter
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
             yield document.problem(("params", name), f"not a name that a template can use: {quoted(name)}", key=True)
         try:
-            re.compile(parameter.pattern)
-        except (re.error, OverflowError, RecursionError) as error:
+            Regex(parameter.pattern)
+        except ValueError as error:
             yield document.problem(("params", name, "pattern"), f"not a regular expression: {error}")
             continue
         wrong = _bad_default(name, parameter)

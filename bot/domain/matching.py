@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from bot.domain.regex import Regex
+
 _MATCHER = re.compile(
     r"""\s*(?P<name>"(?:[^"\\]|\\.)+"|[^\s"=!~{},]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|(?:[^",\\]|\\[^,])*?)\s*\Z""",
     re.S,
@@ -26,13 +28,13 @@ class Matcher:
     name: str
     op: str
     value: str
-    _regex: re.Pattern[str] | None = field(default=None, compare=False, repr=False)
+    _regex: Regex | None = field(default=None, compare=False, repr=False)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         have = labels.get(self.name, "")
         if self._regex is None:
             return (have == self.value) == (self.op == "=")
-        return (self._regex.fullmatch(have) is not None) == (self.op == "=~")
+        return self._regex.fullmatch(have) == (self.op == "=~")
 
     def __str__(self) -> str:
         name = self.name if _PLAIN_NAME.fullmatch(self.name) else _quoted(self.name)
@@ -51,11 +53,9 @@ def matcher(text: str) -> Matcher:
     name, op, value = _unquoted(found["name"]), found["op"], _unquoted(found["value"])
     if op in ("=", "!="):
         return Matcher(name, op, value)
-    if "[[:" in value:  # Python would read it as something else
-        raise ValueError(f"not a regular expression here: {text!r}: write [a-z], [0-9] or \\w instead of [[:…:]]")
     try:
-        return Matcher(name, op, value, re.compile(value, re.S))
-    except (re.error, OverflowError, RecursionError) as error:
+        return Matcher(name, op, value, Regex(value))
+    except ValueError as error:
         raise ValueError(f"not a regular expression in {text!r}: {error}") from error
 
 

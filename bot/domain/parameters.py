@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from bot.domain.naming import nearest
+from bot.domain.regex import Regex
 from bot.domain.runbook import Parameter, Runbook
 from bot.errors import BadInput
 
@@ -57,7 +58,7 @@ def fitted(runbook: str, name: str, spec: Parameter, value: Any) -> Any:
         raise BadInput(f"{shown} is longer than {LONGEST} characters")
     if any(ord(character) < 32 for character in text):
         raise BadInput(f"{shown} has a line break or another control character in it")
-    if spec.pattern and not re.fullmatch(spec.pattern, text):
+    if spec.pattern and not Regex(spec.pattern).fullmatch(text):
         raise BadInput(f"{shown} does not match {spec.pattern}")
     if spec.choices and text not in spec.choices:
         raise BadInput(f"{shown} is not one of {', '.join(spec.choices)}{nearest(text, spec.choices)}")

@@ -11,8 +11,11 @@ from bot.clients.http import Http
 from bot.clients.kit import Kit
 from bot.clients.render import JinjaTemplates
 from bot.domain.expand import begun
+from bot.domain.parameters import fitted
 from bot.domain.policy import Policy
+from bot.domain.regex import Regex
 from bot.domain.rules import Rules
+from bot.domain.runbook import Parameter
 from bot.errors import BadInput
 from bot.flow.seeing import Sight
 from bot.plugins import discover
@@ -106,3 +109,12 @@ def test_a_hostile_value_in_an_expression_is_only_a_value() -> None:
 def test_a_template_that_wants_out_is_refused_with_words(template: str) -> None:
     with pytest.raises(BadInput, match="text"):
         rendered({"action": "slack.post", "with": {"text": template}}, "x")
+
+
+def test_no_pattern_of_a_parameter_runs_for_ever_over_a_label() -> None:
+    spec = Parameter(pattern="(a+)+$")
+    with pytest.raises(BadInput, match="does not match"):
+        fitted("mine", "name", spec, "a" * 900 + "b")
+    assert fitted("mine", "name", spec, "a" * 900) == "a" * 900
+    with pytest.raises(ValueError, match="invalid escape sequence"):
+        Regex(r"(a)\1")
