@@ -33,12 +33,11 @@ def objection(run: Run, step: StepRun, actor: Actor, directory: Directory, polic
     if refused:
         return f"{refused}. {UNDONE}"
     if not directory.has_role(actor, wanted.role):
-        members = ", ".join(directory.roles.get(wanted.role, ())) or "nobody"
-        return f"Only the role {wanted.role} may approve {run.ref} (now: {members}). Ask one of them. {UNDONE}"
+        return f"Only the role {wanted.role} may approve {run.ref} (now: {_members(wanted.role, directory)}). Ask one of them. {UNDONE}"
     if wanted.not_requester and actor.id == run.requested_by.id:
         return f"Whoever asked for {run.ref} cannot approve it as well. Ask somebody else of {wanted.role}. {UNDONE}"
     if any(earlier.actor.id == actor.id for earlier in step.approvals):
-        return f"You have approved {run.ref} already; it needs {wanted.people} different people."
+        return f"You have approved {run.ref} already; it needs {wanted.people} different people. Ask somebody else of {wanted.role}."
     return None
 
 
@@ -61,8 +60,7 @@ def answer_objection(
         return f"{run.ref} does not ask this any more ({is_now}). {UNDONE}"
     question = step.question
     if question.role and not directory.has_role(actor, question.role):
-        members = ", ".join(directory.roles.get(question.role, ())) or "nobody"
-        return f"Only the role {question.role} may answer this (now: {members}). {UNDONE}"
+        return f"Only the role {question.role} may answer this (now: {_members(question.role, directory)}). {UNDONE}"
     refused = None if question.role else policy.start_refusal(actor, directory)
     if refused:
         return f"{refused}. {UNDONE}"
@@ -71,3 +69,7 @@ def answer_objection(
     if question.text and not question.choices and not answer.strip():
         return f"An answer is needed: {question.text}."
     return None
+
+
+def _members(role: str, directory: Directory) -> str:
+    return ", ".join(directory.name_of(f"person:{key}") for key in directory.roles.get(role, ())) or "nobody"

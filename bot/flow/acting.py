@@ -34,7 +34,7 @@ class Acting:
         seen = await self._sight.see(run, step, incident)
         refusal = self._refusal(seen)
         if refusal:
-            raise BadInput(refusal)
+            raise BadInput(f"{refusal}. Nothing was done in this step")
         return self._planned(run, step, seen)
 
     def _planned(self, run: Run, step: StepRun, seen: Seen) -> Move:
@@ -71,7 +71,7 @@ class Acting:
         seen = await self._sight.see(run, step, incident)
         refusal = self._refusal(seen)
         if refusal:
-            raise BadInput(refusal)
+            raise BadInput(f"{refusal}. Nothing was done in this step")
         if not _as_planned(step, seen) or self._lapsed(run, step, seen):
             return self._planned(run, step, seen)
         intent = moves.intended(step, self._sight.undo(run, seen, step, incident, {}))
@@ -102,7 +102,9 @@ class Acting:
             async with asyncio.timeout(step.spec.timeout.total_seconds()):
                 result = await seen.action.do(seen.plan, seen.params, run.key(step))
         except TimeoutError as error:
-            raise TryLater(f"{step.spec.action} did not answer within {step.spec.timeout}", uncertain=True) from error
+            raise TryLater(
+                f"{step.spec.action} did not answer within {step.spec.timeout.total_seconds():g} s", uncertain=True
+            ) from error
         except Drifted:
             return Move(step.to(state=StepState.APPROVED))
         diffs = "; ".join(str(diff) for diff in seen.plan.diffs)

@@ -191,7 +191,7 @@ class Advance:
         touches = await tx.touches(now - policy.memory)
         held = policy.hold(target, run.id, touches, now, run.undoes)
         if held and not any(approver.broke_glass for approver in step.approvals):
-            return self._failure(run, step, held)
+            return self._failure(run, step, f"it was approved, but not done: {held}. Start it again when that is over")
         crowded = policy.refusal(target, _with_its_group(run, step))
         if crowded:
             return self._failure(run, step, crowded)

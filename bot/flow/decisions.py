@@ -11,6 +11,7 @@ from datetime import datetime
 from bot.domain import run as runs
 from bot.domain import step as moves
 from bot.domain.approval import answer_objection, glass_objection, objection, stale
+from bot.domain.expand import revocable
 from bot.domain.naming import clipped
 from bot.domain.people import Actor
 from bot.domain.ports import Clock, Redact, Store, Tx
@@ -146,7 +147,7 @@ class Decisions:
         async def decide(tx: Tx, run: Run, rules: Rules, now: datetime) -> str:
             refused = rules.actions.start_refusal(actor, rules.directory)
             if refused:
-                raise BadInput(refused)
+                raise BadInput(f"{refused}. Nothing was done.")
             if not run.ended:
                 raise BadInput(f"{run.ref} is {run.state}: cancel it first, then undo it.")
             earlier = await tx.run(run.undone_by) if run.undone_by else None
@@ -177,9 +178,10 @@ def _asked(run: Run, step_id: str, digest: str, now: datetime) -> StepRun:
 def _may(run: Run, actor: Actor, rules: Rules) -> None:
     refused = rules.actions.start_refusal(actor, rules.directory)
     if refused:
-        raise BadInput(refused)
+        raise BadInput(f"{refused}. Nothing was done.")
     if run.ended:
-        raise BadInput(f"{run.ref} has ended ({run.state}).")
+        undo = " `undo` takes back what it changed." if revocable(run) and run.undone_by is None else ""
+        raise BadInput(f"{run.ref} has ended ({run.state}), so it cannot be paused, resumed or cancelled.{undo}")
 
 
 async def _held(tx: Tx, run: Run, step: StepRun, rules: Rules, now: datetime) -> str | None:
@@ -204,7 +206,7 @@ async def _approved(tx: Tx, run: Run, step: StepRun, approver: Approver, now: da
     await saved(tx, await known(tx, run.incident_id), going, now, told, due)
     missing = people - len(after.approvals)
     if after.state is not StepState.APPROVED:
-        return f"Approved. {run.ref} needs {missing} more."
+        return f"Approved. {run.ref} needs {missing} more of {run.approval(step).role}; nothing is done before."
     paused = f", but {run.paused_by} has paused it: resume it" if run.paused_by else ""
     return f"Approved: {run.ref} goes on{paused}."
 

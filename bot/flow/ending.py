@@ -23,6 +23,8 @@ async def conclude(tx: Tx, incident: Incident, run: Run, now: datetime, actor: A
     if run.state in (RunState.CANCELLED, RunState.REFUSED, RunState.EXPIRED):
         run = run.model_copy(update={"message": f"{run.message}; {left_behind(run)}"})
     incident = await saved(tx, incident, run, now, Told("run_ended", _ended(run), actor))
+    if run.undoes is not None:
+        await _undo_ended(tx, incident, run, now)
     if run.state is RunState.SUCCEEDED:
         await _succeeded(tx, incident, run, now)
         return
@@ -37,11 +39,16 @@ async def conclude(tx: Tx, incident: Incident, run: Run, now: datetime, actor: A
         await undo_begun(tx, change.incident, run, TOCSIN, now)
 
 
+async def _undo_ended(tx: Tx, incident: Incident, run: Run, now: datetime) -> None:
+    """The run that was to be taken back says whether it is; when it is not, it can be undone anew."""
+    older = await tx.run(run.undoes or 0)
+    if older is not None:
+        by = run.id if run.state is RunState.SUCCEEDED else None
+        await saved(tx, incident, older.model_copy(update={"undone_by": by}), now)
+
+
 async def _succeeded(tx: Tx, incident: Incident, run: Run, now: datetime) -> None:
     if run.undoes is not None:
-        undone = await tx.run(run.undoes)
-        if undone is not None:
-            await saved(tx, incident, undone.model_copy(update={"undone_by": run.id}), now)
         return
     tolerated = any(step.state is StepState.FAILED for step in run.steps)
     if run.runbook.mitigates and run.changed and not tolerated and not run.message:

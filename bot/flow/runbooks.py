@@ -78,7 +78,8 @@ class Runbooks:
             same = [run for run in same if run.undoes is None and run.params == values]
             if same:
                 raise BadInput(
-                    f"{same[0].ref} of this runbook is {same[0].state} already: look at its message in the channel."
+                    f"Nothing was started: {same[0].ref} of this runbook is {same[0].state} already. "
+                    f"See `/incident run {same[0].ref}`, or `tocsin runbook follow {same[0].ref}`."
                 )
             run = begun(await tx.next_id("run"), current, runbook, values, actor, now, rules.runbooks)
             text = f"{actor.name} started {run.ref}: {runbook.title}"
@@ -96,7 +97,7 @@ class Runbooks:
     async def run(self, run_id: int) -> Run:
         run = await self._store.read(lambda tx: tx.run(run_id))
         if run is None:
-            raise BadInput(f"There is no RUN-{run_id}.")
+            raise BadInput(f"There is no RUN-{run_id}. `/incident runs` or `tocsin runbook history` lists them.")
         return run
 
     async def offer(self, delivery: Delivery) -> Record | None:

@@ -144,7 +144,9 @@ class Sight:
             async with asyncio.timeout(step.spec.timeout.total_seconds()):
                 state = await action.look(params)
         except TimeoutError as error:
-            raise TryLater(f"looking for {step.spec.action} took longer than {step.spec.timeout}") from error
+            raise TryLater(
+                f"looking for {step.spec.action} took longer than {step.spec.timeout.total_seconds():g} s"
+            ) from error
         return Seen(action, params, state, action.plan(state, params))
 
     def undo(self, run: Run, seen: Seen, step: StepRun, incident: Incident, result: Mapping[str, Any]) -> Undo | None:

@@ -35,7 +35,7 @@ class Told:
 async def known_run(tx: Tx, run_id: int) -> Run:
     run = await tx.run(run_id)
     if run is None:
-        raise BadInput(f"There is no RUN-{run_id}.")
+        raise BadInput(f"There is no RUN-{run_id}. `/incident runs` or `tocsin runbook history` lists them.")
     return run
 
 

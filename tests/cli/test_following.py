@@ -169,7 +169,7 @@ async def test_two_people_have_to_say_yes_and_one_is_asked_once() -> None:
 
     run, screen = await followed(house, "y", bob_clicks)
     assert run.state is RunState.SUCCEEDED
-    assert "Approved. RUN-1 needs 1 more." in screen.text
+    assert "Approved. RUN-1 needs 1 more of responders; nothing is done before." in screen.text
     assert screen.said.count("Approve? [y/N]") == 1
 
 

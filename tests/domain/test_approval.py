@@ -139,7 +139,7 @@ def test_two_people_means_two_different_people_wherever_they_click() -> None:
     for same in (ADA, Actor(id="ada", name="Ada (command line)")):
         assert (
             objection(once, at(once), same, DIRECTORY, Policy())
-            == "You have approved RUN-1 already; it needs 2 different people."
+            == "You have approved RUN-1 already; it needs 2 different people. Ask somebody else of responders."
         )
     assert objection(once, at(once), BOB, DIRECTORY, Policy()) is None
     twice = put(once, moves.approved(at(once), by(BOB), 2))

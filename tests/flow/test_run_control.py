@@ -348,3 +348,18 @@ async def test_a_parameter_that_looks_like_a_secret_starts_nothing() -> None:
         await house.runbooks.start(1, "mine", {"name": token}, ADA)
     assert token not in str(refused.value)
     assert await house.runbooks.history() == ()
+
+
+async def test_a_run_whose_undo_was_refused_can_be_undone_anew() -> None:
+    house = await house_with(book(sets("set")))
+    await started(house)
+    await approve(house)
+    await house.decisions.undo(1, ADA)
+    await house.settle()
+    assert (await house.run(1)).undone_by == 2
+    await house.decisions.refuse(2, *await digest(house, 2), BOB)
+    assert (await house.run(1)).undone_by is None
+    await house.decisions.undo(1, ADA)
+    await house.settle()
+    assert (await approve(house, 3)).state is RunState.SUCCEEDED
+    assert ((await house.run(1)).undone_by, house.world) == (3, {"checkout": 1})

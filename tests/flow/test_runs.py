@@ -35,7 +35,10 @@ async def offered(house: House) -> str:
 async def test_two_different_people_have_to_say_yes() -> None:
     house = await house_of(people=2)
     digest = await offered(house)
-    assert await house.decisions.approve(1, "set", digest, ADA) == "Approved. RUN-1 needs 1 more."
+    assert (
+        await house.decisions.approve(1, "set", digest, ADA)
+        == "Approved. RUN-1 needs 1 more of responders; nothing is done before."
+    )
     await house.settle()
     with pytest.raises(BadInput, match="approved RUN-1 already; it needs 2 different people"):
         await house.decisions.approve(1, "set", digest, ADA)
