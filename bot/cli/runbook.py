@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bot import app
-from bot.cli import runbook_test, runs, steering
+from bot.cli import rehearsing, runs, steering
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, run, set_up_logs
 from bot.cli.postmortem import incident_number
 from bot.cli.showing import Shown
@@ -31,8 +31,8 @@ commands.command("cancel")(steering.cancel)
 commands.command("undo")(steering.undo)
 commands.command("history")(runs.history)
 commands.command("show")(runs.show)
-commands.command("test")(runbook_test.rehearse)
-commands.command("reference")(runbook_test.reference)
+commands.command("test")(rehearsing.rehearse)
+commands.command("reference")(rehearsing.reference)
 
 
 @commands.command("lint")
