@@ -82,13 +82,15 @@ def _both(outer: str, inner: str) -> str:
     return f"({outer}) && ({inner})" if outer and inner else outer or inner
 
 
-def expanded(step: StepRun, items: Any, now: datetime) -> tuple[StepRun, ...]:
-    """One step for each item of a `foreach`. BadInput when it is no list, or a longer one than the step allows."""
+def expanded(step: StepRun, items: Any, now: datetime, room: int = MOST_STEPS) -> tuple[StepRun, ...]:
+    """One step for each item of a `foreach`. BadInput when it is no list, or a longer one than the step, or the run (`room`), allows."""
     if not isinstance(items, Sequence) or isinstance(items, str):
         raise BadInput(f"step {step.id}: foreach gives {type(items).__name__} {str(items)[:60]!r}, wanted a list")
     most = step.spec.most or ITEMS
     if len(items) > most:
         raise BadInput(f"step {step.id}: foreach gives {len(items)} items, at most {most} are allowed (`most`)")
+    if len(items) > room:
+        raise BadInput(f"step {step.id}: with {len(items)} items more the run would have over {MOST_STEPS} steps")
     if any(len(str(item)) > LONGEST_ITEM for item in items):
         raise BadInput(f"step {step.id}: an item of foreach is longer than {LONGEST_ITEM} characters")
     if not items:

@@ -78,7 +78,10 @@ class Acting:
         return Move(intent, "run_doing", f"{run.ref} is doing it: {step.title}", takes=seen.action.target(seen.params))
 
     def _lapsed(self, run: Run, step: StepRun, seen: Seen) -> bool:
-        """Whether nobody approved the step but the policy, which does not any more."""
+        """Whether nobody approved the step but the policy, which does not any more; or the approval is old (the run was paused)."""
+        newest = max((approver.at for approver in step.approvals), default=None)
+        if newest is not None and step.waits_since is None and self._clock() - newest > run.approval(step).expires:
+            return True
         by_policy = all(approver.actor.id == TOCSIN.id for approver in step.approvals)
         return by_policy and self._unattended(run, step, seen) is None
 

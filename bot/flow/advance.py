@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from bot.domain import effects
 from bot.domain import run as runs
 from bot.domain import step as moves
-from bot.domain.expand import expanded
+from bot.domain.expand import MOST_STEPS, expanded
 from bot.domain.incident import Incident
 from bot.domain.plan import Plan
 from bot.domain.policy import Touch
@@ -108,7 +108,9 @@ class Advance:
                 f"{run.ref} skips {step.title}: not needed here",
             )
         if step.spec.is_list:
-            return Move(step, items=expanded(step, self._sight.items(run, step, incident), now))
+            return Move(
+                step, items=expanded(step, self._sight.items(run, step, incident), now, MOST_STEPS - len(run.steps) + 1)
+            )
         doing = self._sight.doing(step)
         if doing.way == "acts":
             return await self._acting.begin(run, step, incident)

@@ -152,6 +152,8 @@ class Sight:
     def undo(self, run: Run, seen: Seen, step: StepRun, incident: Incident, result: Mapping[str, Any]) -> Undo | None:
         """What takes the step back: as the runbook says (rendered before it acts), else as the action knows."""
         written = step.spec.undo
+        if step.undo is not None and step.changed:
+            return step.undo  # of the first try: back to how it was before all of them
         if written is None:
             return seen.action.undo(seen.plan, result, seen.params)
         if step.undo is not None:

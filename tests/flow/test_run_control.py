@@ -363,3 +363,32 @@ async def test_a_run_whose_undo_was_refused_can_be_undone_anew() -> None:
     await house.settle()
     assert (await approve(house, 3)).state is RunState.SUCCEEDED
     assert ((await house.run(1)).undone_by, house.world) == (3, {"checkout": 1})
+
+
+async def test_an_approval_that_has_grown_old_in_a_paused_run_is_asked_for_again() -> None:
+    house = await house_with(book(sets("set")))
+    await started(house)
+    await house.decisions.pause(1, ADA)
+    await house.decisions.approve(1, *await digest(house), ADA)
+    await house.wait(hours=5)
+    await house.decisions.resume(1, ADA)
+    await house.settle()
+    run = await house.run()
+    assert (run.current.state, run.current.approvals, house.world) == (StepState.WAITING, (), {"checkout": 1})
+    assert (await approve(house)).state is RunState.SUCCEEDED
+
+
+async def test_an_undo_after_several_tries_goes_back_to_before_the_first() -> None:
+    again = {"retry": {"times": 1, "wait": "PT1S"}, "verify": {"until": "state.value == 6", "within": "PT0S"}}
+    house = await house_with(book(sets("set", **again)))
+    await started(house)
+    await approve(house)
+    house.world["checkout"] = 3
+    await house.wait(seconds=2)
+    await approve(house)
+    run = await house.run()
+    assert (run.state, run.steps[0].tries) == (RunState.FAILED, 1)
+    await house.decisions.undo(1, ADA)
+    await house.settle()
+    await approve(house, 2)
+    assert house.world == {"checkout": 1}

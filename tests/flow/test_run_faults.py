@@ -16,7 +16,7 @@ from tests.flow.run_house import approve, book, house_with, policy, sets, starte
 from tests.support.house import ADA, BOB, House
 
 UNATTENDED = [{"actions": ["fake.*"], "namespaces": ["shop"], "unattended": True}]
-AUTO = {"start": "auto", "match": ['alertname="Broken"']}
+AUTO: dict[str, Any] = {"start": "auto", "match": ['alertname="Broken"']}
 
 
 async def click(house: House, run_id: int = 1, step_id: str = "") -> None:
@@ -295,3 +295,66 @@ async def test_what_ran_unattended_asks_once_policy_does_not_let_it_any_more(ret
     await click(house)
     await house.settle()
     assert ((await house.run()).state, house.world) == (RunState.SUCCEEDED, {"checkout": 5})
+
+
+# ------------------------------------------------------------------------------------------------ what is asked for twice
+
+
+async def test_a_runbook_is_offered_once_each_time_an_incident_opens_however_often_it_is_asked_for() -> None:
+    """The context that comes late asks again; meanwhile the run has ended and an escalation has begun another epoch."""
+    offered = book(sets("set"), start="offer", match=['alertname="Broken"'])
+    house = await house_with(offered)
+    await house.decisions.refuse(1, "set", await digest(house), ADA)
+    await house.incidents.escalate(1, ADA)
+    await house.store.write(lambda tx: tx.ask([effects.offer(1, 1, house.clock())]))
+    await house.settle()
+    assert len(await house.runbooks.history()) == 1
+
+
+async def test_a_runbook_that_does_not_help_pages_once_however_often_it_is_asked_for() -> None:
+    offered = book(sets("set"), start="offer", match=['alertname="Broken"'])
+    house = await house_with(offered, given=policy(runbooks={"give_up": {"runs": 1}}))
+    await approve(house)
+    await house.incidents.resolve(1, ADA)
+    await house.receive(house.alert(firing=False))
+    await house.settle()
+    await house.receive(house.alert())
+    await house.wait(seconds=10)
+    epoch = (await house.incident()).epoch
+    for _ in range(2):
+        await house.store.write(lambda tx: tx.ask([effects.offer(1, epoch - 1, house.clock())]))
+        await house.settle()
+    assert sum("is not offered any more" in text for text in await house.texts()) == 1
+    assert (await house.incident()).epoch == epoch
+
+
+async def test_nothing_is_offered_for_an_incident_that_is_over() -> None:
+    house = await house_with()
+    house.rules = replace(
+        house.rules, runbooks={"mine": book(sets("set"), match=['alertname="Broken"'], start="offer")}
+    )
+    await house.incidents.resolve(1, ADA)
+    await house.store.write(lambda tx: tx.ask([effects.offer(1, 1, house.clock())]))
+    await house.settle()
+    assert await house.runbooks.history() == ()
+
+
+async def test_a_plan_of_any_length_leaves_a_timeline_that_can_be_read() -> None:
+    house = await house_with(book(sets("set")))
+    plan = house.action.plan
+
+    def long(state: Any, params: Any) -> Any:
+        made = plan(state, params)
+        return made.model_copy(update={"diffs": made.diffs * 5000})
+
+    house.action.plan = long  # type: ignore[method-assign]
+    assert (await started(house)).state is RunState.WAITING
+    (entry,) = [one for one in (await house.incidents.show(1)).timeline if one.kind == "run_planned"]
+    assert len(entry.text) <= 4000
+    assert entry.data["step_plan"][-1] == "… and 9901 lines more"
+
+
+async def digest(house: House) -> str:
+    plan = (await house.run()).current.plan
+    assert plan is not None
+    return plan.digest

@@ -372,3 +372,13 @@ async def test_outputs_are_used_by_later_steps() -> None:
     await started(house)
     assert (await approve(house)).state is RunState.SUCCEEDED
     assert house.world == {"checkout": 42}
+
+
+async def test_lists_do_not_make_a_run_longer_than_a_run_may_be() -> None:
+    many = [sets(f"each{n}", name="{{ item }}", foreach="params.names", most=100) for n in range(3)]
+    house = await house_with(book(*many, params={"names": {"type": "list"}}))
+    house.world.update({f"n{n}": 5 for n in range(90)})
+    await started(house, names=",".join(f"n{n}" for n in range(90)))
+    run = await house.run()
+    assert (run.state, len(run.steps)) == (RunState.FAILED, 181)
+    assert "with 90 items more the run would have over 200 steps" in run.message

@@ -81,7 +81,7 @@ async def test_a_button_of_an_older_plan_does_nothing_after_the_world_has_change
 async def test_somebody_without_the_role_is_told_who_has_it(it: Program) -> None:
     answer = await it.click("U0PRIYA", "tocsin_approve")
     assert "Only the role responders may approve" in answer
-    assert "ada, bob, chen" in answer
+    assert "Ada Lovelace, Bob Kahn, Chen Ning" in answer
     await it.wait(5)
     assert await run_state(it) is RunState.WAITING
     assert it.writes() == []
