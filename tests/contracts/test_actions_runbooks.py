@@ -78,7 +78,7 @@ def test_between_them_they_show_every_construct_of_the_language() -> None:
         assert any(construct in step.model_fields_set for step in steps), construct
     assert any(step.verify.until for step in steps)
     assert any(step.verify.for_ for step in steps)
-    assert {step.on_failure for step in steps} == {None, "stop", "continue", "undo", "escalate"}
+    assert {step.on_failure for step in steps} == {None, "continue", "undo", "escalate", "end"}
     assert {book.start for book in books} == {"offer", "auto", "manual"}
     assert {"ask", "manual", "wait", "page", "slack.post"} <= {step.action for step in steps}
 
