@@ -208,11 +208,11 @@ def show_run(incident_id: int, run_id: int, now: datetime) -> Effect:
     )
 
 
-def share_output(incident_id: int, run_id: int, step_id: str, now: datetime) -> Effect:
-    """Upload what a step has put out, when it is too long for the run's message."""
+def share_output(incident_id: int, run_id: int, step_id: str, tries: int, now: datetime) -> Effect:
+    """Upload what a step has put out, when it is too long for the run's message; after each of its tries."""
     return Effect(
         kind="share_output",
-        key=f"share_output:{run_id}:{step_id}",
+        key=f"share_output:{run_id}:{step_id}:{tries}",
         lane=_in_channel(incident_id),
         priority=Priority.CONTEXT,
         due=now,

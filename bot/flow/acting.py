@@ -98,7 +98,7 @@ class Acting:
                 step,
                 RunState.UNSURE,
                 f"{step.id} may or may not have taken effect before an interruption, and it is not safe to repeat. Look at {seen.plan.target}, "
-                f"then start the runbook again if it is needed",
+                f"then start the runbook again if it is needed{'; Undo takes it back if it did' if step.undo else ''}",
                 self._clock(),
             )
         try:

@@ -54,7 +54,8 @@ async def saved(
         await tx.release_holds(run.id)
     else:
         asked += [effects.advance_run(run.id, one, at) for one, at in (due or {}).items() if _goes_on(run, one)]
-    asked += [effects.share_output(incident.id, run.id, step.id, now) for step in run.steps if step.has_long_output]
+    long = [step for step in run.steps if step.has_long_output]
+    asked += [effects.share_output(incident.id, run.id, step.id, step.tries, now) for step in long]
     if told is None:
         await tx.ask(asked)
         return incident

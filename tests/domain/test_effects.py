@@ -28,7 +28,7 @@ MADE: dict[str, Effect] = {
     "offer": effects.offer(7, 1, NOW),
     "advance_run": effects.advance_run(2, "scale", NOW),
     "show_run": effects.show_run(7, 2, NOW),
-    "share_output": effects.share_output(7, 2, "scale", NOW),
+    "share_output": effects.share_output(7, 2, "scale", 0, NOW),
     "post": effects.post(7, "tocsin-run-2-tell", "ops", "text", NOW),
     "summon": effects.summon(7, "tocsin-run-2-wake", "person:ada", "why", NOW),
     "review": effects.review(7, 1, NOW),
