@@ -20,12 +20,13 @@ from bot.clients.expressions import CelExpressions
 from bot.clients.render import JinjaTemplates
 from bot.domain import effects, lifecycle
 from bot.domain.alert import Alert
+from bot.domain.allowance import Allowance
 from bot.domain.expand import begun
 from bot.domain.incident import Incident
 from bot.domain.lifecycle import Opening
 from bot.domain.people import Actor, Directory, Person
 from bot.domain.plan import Diff, Plan, Target, Undo
-from bot.domain.policy import Allowance, Policy
+from bot.domain.policy import Policy
 from bot.domain.ports import Delivery, Store
 from bot.domain.routing import Route
 from bot.domain.rules import Rules

@@ -12,7 +12,8 @@ from pydantic import Field
 from bot.config.marks import Document, Path, path_text
 from bot.config.problems import Problem, nearest, quoted, unknown
 from bot.config.server import Part, WebAddress
-from bot.domain.policy import Allowance, Limits, Policy
+from bot.domain.allowance import Allowance, Limits
+from bot.domain.policy import Policy
 
 NAME = "policy.yaml"  # as refusals name it, in Slack too: not where it is on this machine
 _WILDCARDS = frozenset("*?[")

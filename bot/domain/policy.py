@@ -7,111 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
-from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from bot.domain.freeze import Freeze
+from bot.domain.allowance import Allowance, Limits, fits_any
 from bot.domain.naming import english_list
 from bot.domain.people import TOCSIN, Actor, Directory
 from bot.domain.plan import Plan, Target
 from bot.domain.runbook import Approval
 
 HOUR = timedelta(hours=1)
-LONGEST_COOLDOWN = timedelta(days=7)
-
-
-def _remembered(span: timedelta) -> timedelta:
-    if not timedelta(0) <= span <= LONGEST_COOLDOWN:
-        raise ValueError("wanted a cooldown between 0s and 7d: what was touched earlier is forgotten")
-    return span
-
-
-Cooldown = Annotated[timedelta, AfterValidator(_remembered)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Allowance(_Part):
-    """One rule of `allow:` in policy.yaml. Patterns are shell-like (`k8s.*`); an empty list of a kind allows nothing of that kind.
-
-    A rule with namespaces, hosts or folders stays inside of them: what is in none (a node, a channel) it only allows for actions named in full.
-    """
-
-    actions: tuple[str, ...] = Field(description="actions, by name or pattern")
-    namespaces: tuple[str, ...] = Field(default=(), description="of what is touched in a cluster")
-    names: tuple[str, ...] = Field(
-        default=("*",), description="of what is touched: a Deployment, a node, a database, a channel"
-    )
-    hosts: tuple[str, ...] = Field(default=(), description="of requests; `*` for scripts that may use the network")
-    folders: tuple[str, ...] = Field(default=(), description="folders, with all that is in them")
-    images: tuple[str, ...] = Field(
-        default=(), description="what `k8s.set_image` may make run, like registry.example/shop/*"
-    )
-    approvers: str = Field(
-        default="", description="the role that must approve here, whatever the runbook says; as it says, when not given"
-    )
-    people: int = Field(default=1, ge=1, le=5, description="at least so many different people must approve here")
-    max_replicas: int | None = Field(default=None, description="the most replicas that a runbook may ask for")
-    min_available: int | None = Field(
-        default=None, ge=0, description="the fewest pods that must stay available meanwhile"
-    )
-    max_share: float | None = Field(
-        default=None, gt=0, le=1, description="the largest share of the targets that may be touched at once, like 0.34"
-    )
-    cooldown: Cooldown | None = Field(
-        default=None, description="how long a target is left alone after a run has touched it"
-    )
-    unattended: bool = Field(default=False, description="runbooks with `start: auto` may do this without an approval")
-
-    def allows(self, target: Target) -> bool:
-        return (
-            _any(self.actions, target.action)
-            and (not target.namespace or _any(self.namespaces, target.namespace))
-            and (not target.name or _any(self.names, target.name))
-            and (not target.host or _any(self.hosts, target.host))
-            and all(_any(self.images, image) for image in target.images)
-            and (not target.folder or any(_inside(target.folder, folder) for folder in self.folders))
-            and (self._reaches_everywhere or bool(_place(target)) or target.action in self.actions)
-        )
-
-    @property
-    def _reaches_everywhere(self) -> bool:
-        return not (self.namespaces or self.hosts or self.folders)
-
-
-class GiveUp(_Part):
-    """After so many runs that changed something for the same problem, and the problem is still there, stop offering it and page a person."""
-
-    runs: int = Field(default=3, ge=1, le=100, description="how many runs")
-    within: timedelta = Field(default=timedelta(hours=6), gt=timedelta(0), description="in how long a time")
-
-
-class Limits(_Part):
-    """What holds for all runbooks: `runbooks:` in policy.yaml."""
-
-    approve: tuple[str, ...] | None = Field(
-        default=None,
-        description="the only roles that may approve, whatever runbooks say; those that runbooks name, when not given",
-    )
-    start: tuple[str, ...] | None = Field(
-        default=None,
-        description="roles that may start, pause, cancel and undo runs; everybody who has a role, when not given",
-    )
-    break_glass: tuple[str, ...] = Field(
-        default=(),
-        description="roles that may approve alone, and through a freeze, a cooldown or a rate, with a reason; nobody, when not given",
-    )
-    cooldown: Cooldown = Field(default=timedelta(0), description="how long a target is left alone after a run")
-    runs_per_hour: int | None = Field(default=None, ge=0, description="how many runs may change something in one hour")
-    freeze: tuple[Freeze, ...] = Field(default=(), description="times in which nothing is changed")
-    give_up: GiveUp = Field(default=GiveUp(), description="when to stop offering a runbook that does not help")
-    undo: Literal["ask", "auto"] = Field(
-        default="ask", description="whether `on_failure: undo` asks before it takes back what was approved"
-    )
 
 
 class Touch(BaseModel):
@@ -151,7 +56,7 @@ class Policy(BaseModel):
     def _near(self, target: Target) -> str:
         """The first rule about this action: most likely the one that was meant."""
         rules = enumerate(self.allow)
-        found = next((number for number, rule in rules if _any(rule.actions, target.action)), None)
+        found = next((number for number, rule in rules if fits_any(rule.actions, target.action)), None)
         return "" if found is None else f"; {self._at(f'allow[{found}]')} says what it may touch"
 
     def _exceeded(self, number: int, target: Target, plan: Plan | None) -> str | None:
@@ -292,21 +197,6 @@ class Policy(BaseModel):
     def _past(self) -> str:
         roles = " or ".join(self.runbooks.break_glass)
         return f"the role {roles} can break the glass, with a reason" if roles else self._change("change that")
-
-
-def _any(patterns: tuple[str, ...], text: str) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)
-
-
-def _place(target: Target) -> str:
-    """What bounds a target; of one without a name, there is nothing to bound."""
-    return target.namespace or target.host or target.folder or ("" if target.name else target.action)
-
-
-def _inside(path: str, folder: str) -> bool:
-    """Both absolute; a path with `..` is inside of nothing. The action has resolved links."""
-    folder = folder.rstrip("/")
-    return bool(folder) and ".." not in path.split("/") and (path == folder or path.startswith(f"{folder}/"))
 
 
 def _spoken(span: timedelta) -> str:

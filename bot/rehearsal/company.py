@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from bot.domain.allowance import Limits
 from bot.domain.people import Actor, Directory, Person
 from bot.domain.plan import Plan, Target
-from bot.domain.policy import Limits, Policy
+from bot.domain.policy import Policy
 from bot.domain.rules import Rules
 from bot.domain.runbook import Approval, Runbook
 

@@ -10,8 +10,8 @@ import pytest
 from bot.cli.following import UNMOVED, Following, Unmoved, Works
 from bot.cli.showing import Shown
 from bot.cli.terminal import INTERRUPT
+from bot.domain.allowance import Allowance, Limits
 from bot.domain.people import Actor
-from bot.domain.policy import Allowance, Limits
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook

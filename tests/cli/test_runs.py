@@ -27,6 +27,8 @@ from tests.support.program import free_port
 
 SCALE = ("scale-deployment", "-p", "namespace=shop", "-p", "deployment=cart")
 
+pytestmark = pytest.mark.slow  # they talk to a served Tocsin, which takes its real time
+
 
 @dataclass(frozen=True)
 class Served:

@@ -12,8 +12,9 @@ from bot.clients.expressions import CelExpressions
 from bot.clients.kit import Kit
 from bot.clients.render import JinjaTemplates
 from bot.domain.alert import Alert
+from bot.domain.allowance import Allowance
 from bot.domain.plan import Plan
-from bot.domain.policy import Allowance, Policy
+from bot.domain.policy import Policy
 from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
 from bot.domain.step import StepState

@@ -9,11 +9,12 @@ import pytest
 
 from bot.domain import run as runs
 from bot.domain import step as moves
+from bot.domain.allowance import Limits
 from bot.domain.approval import answer_objection, glass_objection, objection, stale
 from bot.domain.expand import begun
 from bot.domain.people import Actor, Directory
 from bot.domain.plan import Diff, Plan, Question
-from bot.domain.policy import Limits, Policy
+from bot.domain.policy import Policy
 from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
 from bot.domain.step import Approver, Look, StepRun, StepState

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bot.domain.allowance import Allowance, Limits
 from bot.domain.people import TOCSIN, Actor, Directory
 from bot.domain.plan import Diff, Plan, Target
-from bot.domain.policy import Allowance, Limits, Policy, Touch
+from bot.domain.policy import Policy, Touch
 from tests.domain.alerts import NOW, ago
 
 SHOP = Allowance(actions=("k8s.*",), namespaces=("shop", "shop-*"), max_replicas=10)

@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from bot.clients.expressions import CelExpressions
+from bot.domain.allowance import Allowance, Limits
 from bot.domain.expand import begun
-from bot.domain.policy import Allowance, Limits, Touch
 from bot.domain.policy import Policy as ActionPolicy
+from bot.domain.policy import Touch
 from bot.domain.runbook import Runbook
 from bot.errors import TryLater
 from bot.flow.preview import Foreseen, Preview

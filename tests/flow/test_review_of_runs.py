@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.clients.render import JinjaTemplates
-from bot.domain.policy import Allowance, Limits
+from bot.domain.allowance import Allowance, Limits
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.review import facts
 from bot.domain.runbook import Runbook

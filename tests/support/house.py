@@ -12,10 +12,10 @@ from bot.clients.expressions import CelExpressions
 from bot.clients.http import Http
 from bot.clients.kit import Kit
 from bot.domain.alert import Alert
+from bot.domain.allowance import Allowance
 from bot.domain.escalation import Level, Policy
 from bot.domain.incident import Incident
 from bot.domain.people import Actor, Directory, Person
-from bot.domain.policy import Allowance
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.ports import Doing, Gatherer, Store
 from bot.domain.redaction import Redactor
