@@ -9,6 +9,8 @@ import pytest
 from bot.domain.incident import State
 from tests.support.program import Program, program
 
+pytestmark = pytest.mark.slow  # a whole story for each call whose answer is lost
+
 METHODS = (
     "conversations.create",
     "conversations.setPurpose",
