@@ -9,6 +9,8 @@ import pytest
 from bot.practice.workspace.webapi import ALL_SCOPES
 from tests.support.program import Program, program
 
+pytestmark = pytest.mark.slow  # a whole story for each thing that a workspace may forbid
+
 PAYMENTS = {"service": "payments", "deployment": "payments"}
 
 
