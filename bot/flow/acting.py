@@ -32,9 +32,7 @@ class Acting:
 
     async def begin(self, run: Run, step: StepRun, incident: Incident) -> Move:
         seen = await self._sight.see(run, step, incident)
-        refusal = self._refusal(seen)
-        if refusal:
-            raise BadInput(f"{refusal}. Nothing was done in this step")
+        self._must_be_allowed(seen)
         return self._planned(run, step, seen)
 
     def _planned(self, run: Run, step: StepRun, seen: Seen) -> Move:
@@ -69,9 +67,7 @@ class Acting:
     async def confirm(self, run: Run, step: StepRun, incident: Incident, again: bool) -> Move:
         """Approved: only if the plan is still the one that was approved, and nothing holds it, does the intent go on record."""
         seen = await self._sight.see(run, step, incident)
-        refusal = self._refusal(seen)
-        if refusal:
-            raise BadInput(f"{refusal}. Nothing was done in this step")
+        self._must_be_allowed(seen)
         if not _as_planned(step, seen) or self._lapsed(run, step, seen):
             return self._planned(run, step, seen)
         intent = moves.intended(step, self._sight.undo(run, seen, step, incident, {}))
@@ -145,8 +141,10 @@ class Acting:
             moves.finished(step, "verified", self._clock(), outputs), "run_verified", f"{run.ref}: {step.title}: {verb}"
         )
 
-    def _refusal(self, seen: Seen) -> str | None:
-        return self._rules().actions.refusal(seen.action.target(seen.params), seen.plan)
+    def _must_be_allowed(self, seen: Seen) -> None:
+        refusal = self._rules().actions.refusal(seen.action.target(seen.params), seen.plan)
+        if refusal:
+            raise BadInput(f"{refusal}. Nothing was done in this step")
 
 
 def _as_planned(step: StepRun, seen: Seen) -> bool:

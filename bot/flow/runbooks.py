@@ -22,7 +22,7 @@ from bot.errors import BadInput, GaveUp
 from bot.flow.delivery import Handler, Record, incident_of, payload
 from bot.flow.ending import without_help
 from bot.flow.incidents import known
-from bot.flow.telling import Told, saved, up_now
+from bot.flow.telling import Told, known_run, saved, up_now
 
 REMEMBERED = timedelta(
     days=7
@@ -95,10 +95,7 @@ class Runbooks:
         return await self._store.read(lambda tx: tx.recent_runs(runbook=runbook, limit=limit))
 
     async def run(self, run_id: int) -> Run:
-        run = await self._store.read(lambda tx: tx.run(run_id))
-        if run is None:
-            raise BadInput(f"There is no RUN-{run_id}. `/incident runs` or `tocsin runbook history` lists them.")
-        return run
+        return await self._store.read(lambda tx: known_run(tx, run_id))
 
     async def offer(self, delivery: Delivery) -> Record | None:
         """Start a run (look and plan) of each runbook that fits, once each time the incident opens, unless one is under way."""

@@ -54,8 +54,8 @@ async def saved(
         await tx.release_holds(run.id)
     else:
         asked += [effects.advance_run(run.id, one, at) for one, at in (due or {}).items() if _goes_on(run, one)]
-    long = [step for step in run.steps if step.has_long_output]
-    asked += [effects.share_output(incident.id, run.id, step.id, step.tries, now) for step in long]
+    if told is not None and told.kind == "run_done" and told.step is not None and told.step.has_long_output:
+        asked.append(effects.share_output(incident.id, run.id, told.step.id, told.step.tries, now))
     if told is None:
         await tx.ask(asked)
         return incident

@@ -392,3 +392,22 @@ async def test_an_undo_after_several_tries_goes_back_to_before_the_first() -> No
     await house.settle()
     await approve(house, 2)
     assert house.world == {"checkout": 1}
+
+
+async def test_what_each_try_puts_out_is_shared_once() -> None:
+    again = {"retry": {"times": 1, "wait": "PT1S"}, "verify": {"until": "state.value == 6", "within": "PT0S"}}
+    house = await house_with(book(sets("set", **again)))
+    real, tries = house.action.do, []
+
+    async def do(plan: Any, params: Any, key: str) -> dict[str, Any]:
+        tries.append(key)
+        return {**await real(plan, params, key), "output": f"try {len(tries)}\n" * 20}
+
+    house.action.do = do  # type: ignore[method-assign]
+    await started(house)
+    await approve(house)
+    house.world["checkout"] = 3
+    await house.wait(seconds=2)
+    await approve(house)
+    shared = [act[-1].split("\n")[0] for act in house.room.said("share_output")]
+    assert shared == ["try 1", "try 2"]
