@@ -305,10 +305,14 @@ async def test_the_new_pod_of_a_stateful_set_is_left_alone(api: Api, admins_kit:
         await Step(api, admins_kit, "k8s.delete_pod", **where).plan()
     step = Step(api, admins_kit, "k8s.delete_pod", **where, uid=old)
     plan = await step.plan()
-    await step.done()
+    await step.done()  # which is so as soon as the old one is gone; the new one may still have to be made, and to start
+
+    async def made_anew() -> bool:
+        return "web-1" in await pods(api) and await step.holds()
+
+    await api.eventually(made_anew, bool)
     new = (await pods(api))["web-1"]["metadata"]["uid"]
     assert new != old
-    assert await step.holds()
     with pytest.raises(Drifted, match=f"Pod {api.namespace}/web-1 has changed since the plan was made"):
         await step.action.do(plan, step.params, "key")
     assert (await pods(api))["web-1"]["metadata"]["uid"] == new
