@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bench.client import Alerts
 from bot.domain.alert import AlertState, Received
+from bot.domain.incoming import Incoming
 from bot.plugins.sources import alertmanager
 from bot.store import upgrade
 from bot.store.rows import alert_doc, alert_state_values, received_values
@@ -48,7 +49,7 @@ def raw_inserts(folder: Path, seconds: float) -> float:
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA synchronous=FULL")
         while spent < seconds:
-            parsed = alertmanager.parse(made.body(), "alertmanager", alertmanager.Params(), now).alerts
+            parsed = alertmanager.parse(Incoming(made.body()), "alertmanager", alertmanager.Params(), now).alerts
             docs = [alert_doc(alert) for alert in parsed]
             states = [
                 alert_state_values(AlertState(one, now, now, 1, 1), doc) for one, doc in zip(parsed, docs, strict=True)

@@ -13,10 +13,11 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from bot.domain.alert import Alert, AlertState, Received
+from bot.domain.alert import AlertState, Received
 from bot.domain.context import Context, Finding
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident
+from bot.domain.incoming import Incoming, Parsed
 from bot.domain.people import Person
 from bot.domain.plan import Plan, Question, Target, Undo
 from bot.domain.policy import Touch
@@ -243,18 +244,10 @@ class Room(Protocol):
 # ------------------------------------------------------------------------------------------------ plugins
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedAlerts:
-    """The alerts of one delivery, in order; `bad` has (index, reason) for each alert that had to be left out."""
-
-    alerts: tuple[Alert, ...]
-    bad: tuple[tuple[int, str], ...] = ()
-
-
 class Parse(Protocol):
     """A webhook format: `parse` of a module in plugins/sources. Pure; raises BadInput only, with the path to the bad field."""
 
-    def __call__(self, body: bytes, source: str, params: Any, now: datetime) -> ParsedAlerts: ...
+    def __call__(self, incoming: Incoming, source: str, params: Any, now: datetime) -> Parsed: ...
 
 
 class Action(Protocol):

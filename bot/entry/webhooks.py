@@ -17,7 +17,8 @@ import structlog
 from aiohttp import web
 
 from bot.domain.alert import Alert, OnceOnly
-from bot.domain.ports import Clock, Parse, ParsedAlerts
+from bot.domain.incoming import Incoming, Parsed
+from bot.domain.ports import Clock, Parse
 from bot.domain.redaction import Redactor
 from bot.domain.triage import Verdict
 from bot.entry import problems
@@ -86,7 +87,7 @@ class Webhooks:
         return entry
 
     async def _accepted(self, entry: SourceEntry, body: bytes, once: OnceOnly | None) -> web.Response:
-        parsed = entry.parse(body, entry.name, entry.params, self.clock())
+        parsed = entry.parse(Incoming(body), entry.name, entry.params, self.clock())
         bad = [{"index": index, "reason": self.redact(reason)} for index, reason in parsed.bad]
         if bad:
             self.metrics.alerts_received(entry.name, "bad", len(bad))
@@ -104,7 +105,7 @@ class Webhooks:
         text = json.dumps({"accepted": len(told), "alerts": told, "bad": bad}, ensure_ascii=False)
         return web.Response(text=text, content_type="application/json")
 
-    async def _redacted(self, parsed: ParsedAlerts) -> list[Alert]:
+    async def _redacted(self, parsed: Parsed) -> list[Alert]:
         """The alerts without secrets."""
         alerts: list[Alert] = []
         for number, alert in enumerate(parsed.alerts, start=1):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.domain.alert import Alert
-from bot.domain.ports import ParsedAlerts
+from bot.domain.incoming import Parsed
 from bot.errors import BadInput
 
 MOST_ALERTS = 10_000
@@ -94,7 +94,7 @@ def shortened(value: str, most: int = 60) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def collected(items: list[Any], one: Callable[[Any, str], Alert], at: str, left_out: int = 0) -> ParsedAlerts:
+def collected(items: list[Any], one: Callable[[Any, str], Alert], at: str, left_out: int = 0) -> Parsed:
     """Every item read by `one(item, path)`; an item that cannot be read costs only itself.
 
     Only the first MOST_ALERTS are read. `left_out`: how many the sender says that it left out itself.
@@ -117,7 +117,7 @@ def collected(items: list[Any], one: Callable[[Any, str], Alert], at: str, left_
         )
     if left_out > 0:
         bad.append((len(items), f"{at}: the sender left out {left_out} more (truncatedAlerts); raise its max_alerts"))
-    return ParsedAlerts(tuple(alerts), tuple(bad))
+    return Parsed(tuple(alerts), tuple(bad))
 
 
 # ------------------------------------------------------------------------------------------------ one value

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from bot import app
 from bot.domain import effects
-from bot.domain.ports import ParsedAlerts
+from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 from bot.plugins import discover
 from tests.domain.test_effects import MADE
@@ -41,6 +41,6 @@ def test_a_plugin_has_its_parameters_its_code_and_its_documentation(kind: str, n
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'"x"', b"\xff", b"[" * 10_000, b'{"alerts": 7}'])
 def test_a_source_makes_alerts_of_a_body_or_says_what_is_wrong(name: str, body: bytes) -> None:
     module = discover("sources")[name]
-    assert list(inspect.signature(module.parse).parameters) == ["body", "source", "params", "now"]
+    assert list(inspect.signature(module.parse).parameters) == ["incoming", "source", "params", "now"]
     with suppress(BadInput):
-        assert isinstance(module.parse(body, "test", module.Params(), START), ParsedAlerts)
+        assert isinstance(module.parse(Incoming(body), "test", module.Params(), START), Parsed)

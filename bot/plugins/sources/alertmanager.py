@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from bot.domain.alert import Alert
-from bot.domain.ports import ParsedAlerts
+from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 from bot.plugins import payload
 
@@ -33,9 +33,9 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def parse(body: bytes, source: str, params: Params, now: datetime) -> ParsedAlerts:
+def parse(incoming: Incoming, source: str, params: Params, now: datetime) -> Parsed:
     """The alerts of one delivery. Raises BadInput when it is not one; `bad` tells of alerts that could not be read or were truncated."""
-    group = payload.load(body)
+    group = payload.load(incoming.body)
     if not isinstance(group, dict):
         raise BadInput(f"body: {payload.found(group)}; expected an object with `alerts`, as Alertmanager sends it")
     items = group.get("alerts")

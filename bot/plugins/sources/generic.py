@@ -27,7 +27,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from bot.domain.alert import Alert
-from bot.domain.ports import ParsedAlerts
+from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 from bot.plugins import payload
 
@@ -111,9 +111,9 @@ class Params(BaseModel):
     labels: dict[str, Path | Constant] = {"service": "service"}
 
 
-def parse(body: bytes, source: str, params: Params, now: datetime) -> ParsedAlerts:
+def parse(incoming: Incoming, source: str, params: Params, now: datetime) -> Parsed:
     """The alerts of one delivery, read as `params` says. Raises BadInput when there is no alert where `alerts` points."""
-    root = payload.load(body)
+    root = payload.load(incoming.body)
     items = _at(root, root, params.alerts)
     where = params.alerts or "body"
     if items is NOT_THERE:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alert import Alert
-from bot.domain.ports import ParsedAlerts
+from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 from bot.plugins import payload
 from bot.plugins.sources import alertmanager
@@ -25,9 +25,9 @@ EARLIER = "2026-11-21T11:00:00Z"
 LATER = "2026-11-21T13:00:00Z"
 
 
-def parsed(body: bytes | dict[str, Any]) -> ParsedAlerts:
+def parsed(body: bytes | dict[str, Any]) -> Parsed:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return alertmanager.parse(raw, "am", alertmanager.Params(), NOW)
+    return alertmanager.parse(Incoming(raw), "am", alertmanager.Params(), NOW)
 
 
 def only(alert: dict[str, Any], **group: Any) -> Alert:
@@ -261,7 +261,7 @@ def test_another_version_is_read_when_it_has_the_same_shape(version: Any) -> Non
 
 
 def test_a_byte_order_mark_is_no_obstacle() -> None:
-    assert parsed(b'\xef\xbb\xbf{"alerts": []}') == ParsedAlerts(())
+    assert parsed(b'\xef\xbb\xbf{"alerts": []}') == Parsed(())
 
 
 def test_nothing_can_be_set() -> None:
@@ -272,7 +272,7 @@ def test_nothing_can_be_set() -> None:
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with suppress(BadInput):
-        assert isinstance(parsed(body), ParsedAlerts)
+        assert isinstance(parsed(body), Parsed)
 
 
 def test_a_hundred_alerts_are_read_in_a_few_milliseconds() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bot.domain.alert import Alert
-from bot.domain.ports import ParsedAlerts
+from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 from bot.plugins.sources import generic
 
@@ -22,9 +22,9 @@ RECORDED = Path(__file__).parent / "generic"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-def parsed(body: Any, **params: Any) -> ParsedAlerts:
+def parsed(body: Any, **params: Any) -> Parsed:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return generic.parse(raw, "web", generic.Params.model_validate(params), NOW)
+    return generic.parse(Incoming(raw), "web", generic.Params.model_validate(params), NOW)
 
 
 def only(body: Any, **params: Any) -> Alert:
@@ -240,4 +240,4 @@ def test_a_mapping_that_cannot_work_is_refused_with_the_configuration(params: di
 )
 def test_any_json_is_read_or_refused(value: Any) -> None:
     with suppress(BadInput):
-        assert isinstance(parsed(value), ParsedAlerts)
+        assert isinstance(parsed(value), Parsed)
