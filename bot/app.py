@@ -6,9 +6,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -29,24 +29,29 @@ from bot.clients.sandbox_watch import Limits
 from bot.clients.slack import SlackGateway
 from bot.clients.sqlite_database import Sqlite
 from bot.config import ActionFacts, Config, Registry
-from bot.config.server import Bearer as BearerSetting
-from bot.config.sources import SourceConfig
+from bot.config.sources import SenderFacts
 from bot.domain.catalogue import Service
 from bot.domain.ports import Clock, Doing, Gatherer, Store
 from bot.domain.redaction import Redactor
 from bot.domain.rules import Rules
 from bot.entry import problems
-from bot.entry.auth import Auth, Bearer, Nobody, Signed
+from bot.entry.arrivals import Arrivals, Sinks, SourceEntry
+from bot.entry.auth import Bearer
+from bot.entry.auth_configured import configured
+from bot.entry.auth_sns import fetching
+from bot.entry.mail import MailSettings, MailSite
 from bot.entry.metrics import Metrics
 from bot.entry.operation import Operation
 from bot.entry.slack.app import SocketMode, build, http_routes
 from bot.entry.slack.ports import Flows
-from bot.entry.webhooks import SourceEntry, Webhooks
+from bot.entry.webhooks import Webhooks
 from bot.errors import TryLater
 from bot.flow.advance import Advance
+from bot.flow.changes import Changes
 from bot.flow.context import ContextEffects
 from bot.flow.decisions import Decisions
 from bot.flow.delivery import ChannelEffects
+from bot.flow.digest import Digests
 from bot.flow.escalation import Escalation
 from bot.flow.housekeeping import Housekeeping
 from bot.flow.incidents import Incidents
@@ -54,6 +59,8 @@ from bot.flow.intake import Intake
 from bot.flow.review import Review
 from bot.flow.runbooks import Runbooks
 from bot.flow.seeing import Sight
+from bot.flow.silences import Silences
+from bot.flow.why import Explain
 from bot.flow.worker import Worker
 from bot.plugins import discover
 from bot.room.room import SlackRoom
@@ -77,37 +84,47 @@ def registry() -> Registry:
         return {name: module.Params for name, module in discover(kind).items()}
 
     about = {name: ActionFacts.of(module) for name, module in discover("actions").items()}
-    return Registry(params("sources"), params("actions"), params("gatherers"), about)
+    senders = {name: SenderFacts.of(module) for name, module in discover("sources").items()}
+    return Registry(params("sources"), params("actions"), params("gatherers"), about, senders)
 
 
 def rules_of(config: Config) -> Rules:
     """What the decisions need of the configuration."""
     return Rules(
-        root=config.route,
+        signal=config.signal,
         escalations=config.policies,
-        default_escalation=config.route.policy,
+        default_escalation=config.signal.routing.root.policy,
         directory=config.directory,
         services={
-            name: Service(name=name, owner=one.owner, dashboards=one.dashboards, targets=one.targets.given)
+            name: Service(
+                name=name,
+                owner=one.owner,
+                dashboards=one.dashboards,
+                targets=one.targets.given,
+                depends_on=one.depends_on,
+            )
             for name, one in config.services.items()
         },
         runbooks=config.runbooks,
         actions=config.policy,
-        severities=tuple(config.severities),
-        default_severity=config.default_severity,
-        severity_label=config.severity_label,
         auto_resolve=config.auto_resolve,
     )
 
 
 @dataclass(slots=True)
 class Current:
-    """What a reload replaces."""
+    """What a reload replaces. `changed` is set when it has been, and at the beginning."""
 
     rules: Rules
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __call__(self) -> Rules:
         return self.rules
+
+    def dependencies(self, service: str) -> Sequence[str]:
+        """The services that a service needs itself."""
+        known = self.rules.services.get(service)
+        return known.depends_on if known else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +140,24 @@ class Tocsin:
     actions: Mapping[str, Doing]
     intake: Intake
     incidents: Incidents
+    explain: Explain
+    silences: Silences
     runbooks: Runbooks
     decisions: Decisions
     advance: Advance
     review: Review
     housekeeping: Housekeeping
+    digests: Digests
     worker: Worker
     socket_mode: SocketMode | None
     metrics: Metrics
     site: web.Application
+    mail: MailSite | None
 
     def reload(self, config: Config) -> None:
         """Take over a valid new configuration: routes, people, policies, runbooks. Its warnings name what needs a restart."""
         self.current.rules = rules_of(config)
+        self.current.changed.set()
         self.room.directory = config.directory
         log.info("configuration reloaded", warnings=[str(warning) for warning in config.warnings])
 
@@ -149,7 +171,9 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         metrics = Metrics()
         store = await open_store(config.database.url.reveal())
         stack.push_async_callback(store.close)
+        changes = Changes(store, clock)
         kit = await _kit(config, redact, clock, stack)
+        kit = replace(kit, changes=changes.since, dependencies=current.dependencies)
         actions: dict[str, Doing] = {name: module.Plugin(kit) for name, module in discover("actions").items()}
         gatherers = _gatherers(config, kit)
         templates = JinjaTemplates(str(config.postmortem.template or ""))
@@ -166,18 +190,24 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
 
         intake = Intake(store, clock, current, config.server.queue)
         incidents = Incidents(store, clock, current, redact)
+        explain = Explain(store, clock, current)
+        silences = Silences(store, clock, current, redact)
         runbooks = Runbooks(store, room, clock, current, redact)
         decisions = Decisions(store, clock, current, redact)
         advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions(), current), redact)
         review = Review(store, room, clock, templates, documents)
-        housekeeping = Housekeeping(store, clock, current)
+        digests = Digests(store, room, clock, current)
+        housekeeping = Housekeeping(store, clock, current, digests)
         handlers = {
             **ChannelEffects(store, room, clock, metrics.first_message).handlers(),
             **Escalation(store, room, clock, current, metrics.escalated).handlers(),
             **ContextEffects(store, room, clock, gatherers, redact).handlers(),
+            **intake.handlers(),
+            **silences.handlers(),
             **runbooks.handlers(),
             **advance.handlers(),
             **review.handlers(),
+            **digests.handlers(),
         }
         worker = Worker(store, handlers, clock, _owner(config), housekeeping.row_died, metrics.delivered)
 
@@ -185,10 +215,13 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
             now = clock()
             return await store.write(lambda tx: tx.once(f"click:{key}", now + SLACK_DEDUPLICATION, now))
 
-        flows = Flows(incidents, runbooks, decisions, review, lambda: current.rules.directory, first_click)
+        flows = Flows(incidents, explain, runbooks, decisions, review, lambda: current.rules.directory, first_click, silences)
         bolt, socket_mode = _slack(config, gateway, flows)
         site = web.Application(middlewares=[problems.middleware], client_max_size=config.server.max_body_bytes)
-        site.add_routes(_webhooks(config, intake, metrics, redact, clock).routes())
+        webhooks, mail = _webhooks(
+            config, Sinks(intake.accept, intake.acknowledged, changes.keep), kit.http, redact, metrics, clock
+        )
+        site.add_routes(webhooks.routes())
         scraper = Bearer([config.metrics.bearer.reveal()]) if config.metrics.bearer else None
         operation = Operation(
             {"database": store.check},
@@ -201,8 +234,8 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
         site.add_routes(operation.routes())
         site.add_routes(bolt)
         yield Tocsin(
-            config, current, store, kit, gateway, room, actions, intake, incidents, runbooks, decisions, advance, review,
-            housekeeping, worker, socket_mode, metrics, site,
+            config, current, store, kit, gateway, room, actions, intake, incidents, explain, silences, runbooks, decisions, advance, review,
+            housekeeping, digests, worker, socket_mode, metrics, site, mail,
         )  # fmt: skip
 
 
@@ -213,12 +246,14 @@ async def serve(tocsin: Tocsin, stop: asyncio.Event, ready: asyncio.Event | None
         async with entrances(tocsin):
             working = tasks.create_task(tocsin.worker.run())
             tidying = tasks.create_task(_tidying(tocsin))
+            renewing = tasks.create_task(_renewing(tocsin))
             log.info("listening", url=tocsin.config.server.url, sources=sorted(tocsin.config.sources))
             if ready is not None:
                 ready.set()
             await stop.wait()
             log.info("stopping")
             tidying.cancel()
+            renewing.cancel()
         tocsin.worker.stop()
         _done, late = await asyncio.wait([working], timeout=tocsin.config.server.shutdown_seconds)
         for task in late:
@@ -238,13 +273,33 @@ async def entrances(tocsin: Tocsin) -> AsyncIterator[None]:
         socket_mode = tasks.create_task(tocsin.socket_mode.run()) if tocsin.socket_mode else None
         await web.TCPSite(runner, server.host or None, server.port).start()
         try:
+            if tocsin.mail is not None:
+                await tocsin.mail.start()
             yield
         finally:
             if socket_mode is not None:
                 socket_mode.cancel()
                 await asyncio.wait([socket_mode])  # before a failure below cancels it a second time, in its own closing
             await runner.cleanup()
+            if tocsin.mail is not None:
+                await tocsin.mail.stop()
             tocsin.intake.stop()
+
+
+async def _renewing(tocsin: Tocsin) -> None:
+    """Whatever is held is judged anew when the program begins and when the configuration has changed."""
+    tocsin.current.changed.set()
+    while True:
+        await tocsin.current.changed.wait()
+        tocsin.current.changed.clear()
+        try:
+            await tocsin.intake.look_again_at_everything()
+        except TryLater as error:
+            log.warning("held alerts are looked at later", error=str(error))
+            await asyncio.sleep(1.0)
+            tocsin.current.changed.set()
+        except Exception:
+            log.exception("held alerts could not be looked at")
 
 
 async def _tidying(tocsin: Tocsin) -> None:
@@ -322,26 +377,27 @@ def _slack(config: Config, gateway: SlackGateway, flows: Flows) -> tuple[list[we
     return [], SocketMode(bolt, settings.app_token.reveal(), settings.api_url)
 
 
-def _webhooks(config: Config, intake: Intake, metrics: Metrics, redact: Redactor, clock: Clock) -> Webhooks:
-    parsers = discover("sources")
+def _webhooks(
+    config: Config, sinks: Sinks, http: Http, redact: Redactor, metrics: Metrics, clock: Clock
+) -> tuple[Webhooks, MailSite | None]:
+    """The ways in for alerts: by HTTP, and by e-mail when that is configured."""
+    parsers, fetch = discover("sources"), fetching(http)
+    arrivals = Arrivals(replace(sinks, confirm=fetch), redact, clock, metrics)
     sources = {
-        name: SourceEntry(name, parsers[source.type].parse, source.params, _auth(source))
+        name: SourceEntry(
+            name,
+            parsers[source.type].parse,
+            source.params,
+            configured(source, fetch),
+            () if source.by_mail else source.senders.methods,
+        )
         for name, source in config.sources.items()
     }
-    return Webhooks(sources, intake.accept, redact, clock, metrics, config.server.max_body_bytes)
-
-
-def _auth(source: SourceConfig) -> Auth:
-    if source.auth is None:
-        return Nobody(f"sources.{source.name}.bearer")
-    if isinstance(source.auth, BearerSetting):
-        return Bearer([source.auth.token.reveal()])
-    return Signed(
-        (source.auth.secret.reveal(),),
-        source.auth.tolerance,
-        source.auth.header,
-        source.auth.timestamp_header,
-    )
+    webhooks = Webhooks(sources, arrivals, config.server.max_body_bytes)
+    if config.server.smtp is None:
+        return webhooks, None
+    by_mail = {name: sources[name] for name, source in config.sources.items() if source.by_mail}
+    return webhooks, MailSite(by_mail, arrivals, MailSettings.of(config.server.smtp))
 
 
 def _owner(config: Config) -> str:

@@ -14,6 +14,7 @@ from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_log
 from bot.errors import BadInput
 from bot.store import open_store
 
+INCIDENT = re.compile(r"(?:INC-)?(\d{1,9})", re.IGNORECASE)
 commands = typer.Typer(help="Post-mortems.", no_args_is_help=True)
 
 
@@ -46,7 +47,7 @@ def export(
 
 def incident_number(text: str) -> int:
     """`INC-7`, `inc-7` or `7` to 7."""
-    found = re.fullmatch(r"(?:INC-)?(\d{1,9})", text.strip(), re.IGNORECASE)
+    found = INCIDENT.fullmatch(text.strip())
     if found is None:
         raise BadInput(f"{text!r} does not name an incident; write it like INC-1")
     return int(found[1])

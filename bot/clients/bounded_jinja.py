@@ -74,7 +74,7 @@ class Budget:
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
-    """An environment for one rendering, with its budget and the facts that unknown names are compared with."""
+    """An environment for one rendering (or for the next one, after `renew`), with its budget and the facts that unknown names are compared with."""
 
     intercepted_binops = frozenset(["+", "-", "*", "/", "//", "%", "**"])
 
@@ -112,6 +112,10 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     @property
     def budget(self) -> Budget:
         return self._budget
+
+    def renew(self, budget: Budget) -> None:
+        """For another rendering of the same templates, over facts that have changed in place."""
+        self._budget = budget
 
     def _limited(self, function: Callable[..., Any]) -> Callable[..., Any]:
         wants = _PassArg.from_obj(function)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,18 +11,32 @@ from bot.clients.http import Http
 from bot.clients.k8s import Kubernetes
 from bot.clients.prometheus import Prometheus
 from bot.clients.sandbox import Sandbox
+from bot.domain.incoming import ChangeEvent
 from bot.domain.naming import nearest
 from bot.domain.ports import Clock, Redact
 from bot.errors import BadInput
+
+Changes = Callable[[datetime, int], Awaitable[Sequence[ChangeEvent]]]
 
 
 def _no_clock() -> datetime:
     raise RuntimeError("this kit was made without a clock")
 
 
+async def _no_changes(since: datetime, limit: int) -> Sequence[ChangeEvent]:
+    return ()
+
+
+def _no_dependencies(service: str) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Kit:
-    """`k8s`, `prometheus` and `sandbox` are None when they are not configured; `cluster`, `metrics` and `scripts` then say so."""
+    """`k8s`, `prometheus` and `sandbox` are None when they are not configured; `cluster`, `metrics` and `scripts` then say so.
+
+    `changes(since, limit)`: what the sources told of, the newest first. `dependencies(service)`: the services that it needs itself (the catalogue).
+    """
 
     k8s: Kubernetes | None
     prometheus: Prometheus | None
@@ -31,6 +45,8 @@ class Kit:
     sandbox: Sandbox | None = None
     databases: Mapping[str, Database] = field(default_factory=dict)
     clock: Clock = _no_clock
+    changes: Changes = _no_changes
+    dependencies: Callable[[str], Sequence[str]] = _no_dependencies
 
     @property
     def cluster(self) -> Kubernetes:

@@ -1,13 +1,15 @@
-"""Renders templates: the parameters of runbook steps, and the post-mortem. Implements the port `Templates` for flow."""
+"""Renders templates: the parameters of runbook steps, the post-mortem, the fields of alerts. Implements the port `Templates` for flow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2 import Template, TemplateError, TemplateSyntaxError
 
 from bot.clients.bounded_jinja import BoundedEnvironment, Budget, TooMuch
 from bot.clients.markdown_text import duration, fenced, md, utc
@@ -15,6 +17,7 @@ from bot.errors import BadInput
 
 LONGEST_TEMPLATE = 16_000
 LONGEST_VALUE = 64_000
+LONGEST_FIELD = 20_000
 DEEPEST = 20
 LONGEST_DOCUMENT_TEMPLATE = 200_000
 LONGEST_DOCUMENT = 4_000_000
@@ -67,6 +70,45 @@ class JinjaTemplates:
         return _rendered(environment, self._postmortem, facts, where, LONGEST_DOCUMENT, check_only=check_only)
 
 
+class FieldTemplates:
+    """The small templates of one delivery, rendered for each of its alerts: an alert has a budget of its own, and all of them together have one.
+
+    Steps are what bounds an alert; times are there for what takes long in one step, and long enough for a pause of the garbage collector.
+    What a template is compiled to is kept from one delivery to the next.
+    """
+
+    def __init__(self, seconds: float = 5.0) -> None:
+        self._whole = Budget(steps=1_000_000, size=LONGEST_FIELD, seconds=seconds)
+        self._facts: dict[str, Any] = {}
+        self._environment = BoundedEnvironment(self._whole, self._facts)
+        self._templates: dict[str, Template] = {}
+
+    def about(self, facts: Mapping[str, Any]) -> None:
+        """Begins with the next alert."""
+        self._facts.clear()
+        self._facts.update(facts)
+        self._environment.renew(Budget(steps=5_000, size=LONGEST_FIELD, seconds=1.0))
+
+    def text(self, template: str, where: str) -> str:
+        """BadInput that begins with `where` and names what is missing or wrong."""
+
+        def parts() -> Iterable[str]:
+            self._whole.spend()
+            made = self._templates.get(template)
+            if made is None:
+                environment = self._environment
+                made = Template.from_code(environment, _code(template), environment.make_globals(None))
+                self._templates[template] = made
+            return made.generate(self._facts)
+
+        return _joined(parts, self._environment.budget, where, LONGEST_FIELD)
+
+
+@lru_cache(maxsize=512)
+def _code(template: str) -> CodeType:
+    return BoundedEnvironment(Budget(steps=10_000, size=LONGEST_TEMPLATE, seconds=1.0), {}).compile(template)
+
+
 def _rendered(
     environment: BoundedEnvironment,
     source: str,
@@ -76,14 +118,23 @@ def _rendered(
     *,
     check_only: bool = False,
 ) -> str:
-    """The text, within its bounds. Whatever is wrong with a template is BadInput with the place and the reason."""
-    parts, size = [], 0
-    try:
+    """The text, within its bounds."""
+
+    def parts() -> Iterable[str]:
         template = environment.from_string(source)
-        for part in () if check_only else template.generate(facts):
-            parts.append(part)
+        return () if check_only else template.generate(facts)
+
+    return _joined(parts, environment.budget, where, longest)
+
+
+def _joined(parts: Callable[[], Iterable[str]], budget: Budget, where: str, longest: int) -> str:
+    """The parts as one text. Whatever is wrong with a template is BadInput with the place and the reason."""
+    texts, size = [], 0
+    try:
+        for part in parts():
+            texts.append(part)
             size += len(part)
-            environment.budget.spend()
+            budget.spend()
             if size > longest:
                 raise TooMuch(f"it makes more than {longest:,} characters")
     except TemplateSyntaxError as error:
@@ -92,4 +143,4 @@ def _rendered(
         raise BadInput(f"{where}: {error}") from error
     except (TypeError, ValueError, ArithmeticError, RecursionError, LookupError, SyntaxError, MemoryError) as error:
         raise BadInput(f"{where}: {error or type(error).__name__}") from error
-    return "".join(parts)
+    return "".join(texts)

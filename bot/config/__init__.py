@@ -3,6 +3,7 @@
 The only reader of the environment. Used by app and cli; `load` is the door, docs/configuration.md the reference.
 """
 
+from bot.config.auth import Bearer, Hmac
 from bot.config.files import ActionFacts, Config, Registry
 from bot.config.loading import load, reload
 from bot.config.policy import Service
@@ -10,9 +11,7 @@ from bot.config.problems import ConfigErrors, Problem, format_problems
 from bot.config.schemas import schema
 from bot.config.secrets import SecretRef
 from bot.config.server import (
-    Bearer,
     Database,
-    Hmac,
     Kubernetes,
     Log,
     Metrics,
@@ -21,7 +20,7 @@ from bot.config.server import (
     Server,
     Slack,
 )
-from bot.config.sources import SourceConfig
+from bot.config.sources import SenderFacts, SourceConfig
 
 __all__ = [
     "ActionFacts",
@@ -38,6 +37,7 @@ __all__ = [
     "Prometheus",
     "Registry",
     "SecretRef",
+    "SenderFacts",
     "Server",
     "Service",
     "Slack",

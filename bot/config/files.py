@@ -6,15 +6,18 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from bot.config import signal_checks
+from bot.config.api import Api
 from bot.config.marks import Document
 from bot.config.policy import Service
-from bot.config.problems import Problem, quoted, unknown
+from bot.config.problems import Problem, quoted
 from bot.config.routes import RouteEntry
 from bot.config.secrets import SecretRef
 from bot.config.server import (
@@ -31,13 +34,14 @@ from bot.config.server import (
     Server,
     Slack,
 )
-from bot.config.sources import SourceConfig
+from bot.config.signal import SignalSections
+from bot.config.sources import SenderFacts, SourceConfig
+from bot.domain.digest_times import DigestTimes
 from bot.domain.escalation import Policy as EscalationPolicy
 from bot.domain.people import Directory
 from bot.domain.policy import Policy as ActionPolicy
-from bot.domain.routing import Route
-from bot.domain.rules import DEFAULT_SEVERITIES
 from bot.domain.runbook import Runbook
+from bot.domain.signal import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,14 @@ class ActionFacts:
 class Registry:
     """The plugins that there are: the `Params` model of each, by the name that the configuration uses. Filled by app from bot.plugins.
 
-    `about`: what the actions say of themselves; lint is silent about those that are not in it.
+    `about`: what the actions say of themselves; lint is silent about those that are not in it. `senders`: what the sources say of theirs.
     """
 
     sources: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     actions: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     gatherers: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     about: Mapping[str, ActionFacts] = field(default_factory=dict)
+    senders: Mapping[str, SenderFacts] = field(default_factory=dict)
 
 
 class Context(Part):
@@ -86,7 +91,7 @@ class Context(Part):
     gatherers: Mapping[str, Any] = Field(default_factory=dict)
 
 
-class TocsinFile(Part):
+class TocsinFile(SignalSections):
     """tocsin.yaml"""
 
     state: Path = Field(
@@ -96,11 +101,6 @@ class TocsinFile(Part):
     database: Database = Database()
     slack: Slack | None = None
     sources: Mapping[str, Any] = Field(default_factory=dict)
-    severities: tuple[str, ...] = Field(default=DEFAULT_SEVERITIES, min_length=1, description="the most severe first")
-    default_severity: str = Field(
-        default="", description="for alerts without one; `warning`, or the last but one, when not set"
-    )
-    severity_label: str = Field(default="severity", min_length=1)
     auto_resolve: bool = Field(default=True, description="resolve an incident when all its alerts have")
     route: RouteEntry | None = None
     context: Context = Context()
@@ -117,14 +117,9 @@ class TocsinFile(Part):
     databases: Mapping[str, AskedDatabase] = Field(
         default_factory=dict, description="databases that runbooks may ask, by name"
     )
+    api: Api = Api()
     metrics: Metrics = Metrics()
     log: Log = Log()
-
-    @property
-    def usual_severity(self) -> str:
-        if self.default_severity:
-            return self.default_severity
-        return "warning" if "warning" in self.severities else self.severities[-2:][0]
 
 
 def checked(file: TocsinFile, document: Document, bad: Collection[str]) -> Iterator[Problem]:
@@ -132,14 +127,7 @@ def checked(file: TocsinFile, document: Document, bad: Collection[str]) -> Itera
     for required in ("slack", "route"):
         if getattr(file, required) is None and required not in bad:
             yield document.problem((), f"{quoted(required)} is missing", key=True)
-    for number, severity in enumerate(file.severities):
-        if severity != severity.strip().lower() or not severity:
-            yield document.problem(("severities", number), f"wanted lower-case letters, found {quoted(severity)}")
-        if severity in file.severities[:number]:
-            yield document.problem(("severities", number), f"{quoted(severity)} is there twice")
-    if "severities" not in bad and file.usual_severity not in file.severities:
-        words = unknown("severity", "severities", file.usual_severity, file.severities)
-        yield document.problem(("default_severity",), words)
+    yield from signal_checks.checked(file, document, bad)
 
 
 def missing_files(file: TocsinFile, document: Document) -> Iterator[Problem]:
@@ -148,6 +136,8 @@ def missing_files(file: TocsinFile, document: Document) -> Iterator[Problem]:
         ("kubernetes", "kubeconfig"): file.kubernetes and file.kubernetes.kubeconfig,
         ("kubernetes", "ca"): file.kubernetes and file.kubernetes.ca,
         ("postmortem", "template"): file.postmortem.template,
+        ("server", "smtp", "tls_cert"): file.server.smtp and file.server.smtp.tls_cert,
+        ("server", "smtp", "tls_key"): file.server.smtp and file.server.smtp.tls_key,
     }
     for path, place in named.items():
         if place and not os.path.isfile(place):
@@ -156,7 +146,10 @@ def missing_files(file: TocsinFile, document: Document) -> Iterator[Problem]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration, checked. All paths are absolute. `route.policy` is the escalation policy for what no route says more about."""
+    """The whole configuration, checked. All paths are absolute. `digest` None: it is not posted. `keep_log`: how long the log of alerts is kept.
+
+    The policy of the root of `signal.routing` is the escalation policy for what no route says more about.
+    """
 
     folder: Path
     state: Path
@@ -164,11 +157,10 @@ class Config:
     database: Database
     slack: Slack
     sources: Mapping[str, SourceConfig]
-    severities: tuple[str, ...]
-    default_severity: str
-    severity_label: str
     auto_resolve: bool
-    route: Route
+    signal: Signal
+    digest: DigestTimes | None
+    keep_log: timedelta
     policies: Mapping[str, EscalationPolicy]
     directory: Directory
     policy: ActionPolicy
@@ -184,5 +176,6 @@ class Config:
     databases: Mapping[str, AskedDatabase]
     log: Log
     metrics: Metrics
+    api: Api
     secrets: tuple[SecretRef, ...]
     warnings: tuple[Problem, ...]

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.config import files, oncall, policy, routes
+from bot.config import files, oncall, policy, routes, signal_checks, signal_made
 from bot.config.files import Config, Registry, TocsinFile
 from bot.config.marks import Document, override
 from bot.config.oncall import OncallFile
@@ -42,6 +42,7 @@ NEEDS_RESTART = (
     "redact_extra",
     "scripts",
     "metrics",
+    "api",
     "log",
 )
 
@@ -91,6 +92,7 @@ class _Loading:
     now: datetime | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    severities: tuple[str, ...] = ()  # none: they could not be read, so nothing is said about references to them
 
     def config(self, overrides: Mapping[str, Any]) -> Config:
         documents = self._documents()
@@ -98,7 +100,8 @@ class _Loading:
         main, catalogue, people, rules = (documents[name] for name in FILES)
         tocsin = self._tocsin(main)
         reading = Reading(main, self.secrets)
-        sources, gatherers = reading.sources(self.registry.sources), reading.gatherers(self.registry.gatherers)
+        sources = reading.sources(self.registry.sources, self.registry.senders)
+        gatherers = reading.gatherers(self.registry.gatherers)
         self.problems += reading.problems
         self.warnings += reading.warnings
         oncall_file, problems, _ = validate_sections(OncallFile, people, self.secrets)
@@ -119,11 +122,10 @@ class _Loading:
             database=tocsin.database,
             slack=tocsin.slack,
             sources=sources,
-            severities=tocsin.severities,
-            default_severity=tocsin.usual_severity,
-            severity_label=tocsin.severity_label,
             auto_resolve=tocsin.auto_resolve,
-            route=routes.built(tocsin.route),
+            signal=signal_made.signal(tocsin, routes.built(tocsin.route), services),
+            digest=signal_made.digest(tocsin, tocsin.slack.fallback_channel),
+            keep_log=tocsin.keep.alert_log,
             policies=oncall.policies(oncall_file),
             directory=everybody,
             policy=action_policy,
@@ -139,6 +141,7 @@ class _Loading:
             scripts=tocsin.scripts,
             log=tocsin.log,
             metrics=tocsin.metrics,
+            api=tocsin.api,
             secrets=tuple(dict.fromkeys(self.secrets.found)),
             warnings=tuple(self._sorted(self.warnings)),
         )
@@ -195,6 +198,7 @@ class _Loading:
         self.problems += problems
         if document.readable:
             self.problems += files.checked(file, document, bad)
+            self.severities = () if "severities" in bad else file.severities
         state = _absolute(self.folder / file.state)
         post = file.postmortem
         template = post.template and _absolute(self.folder / post.template)
@@ -206,9 +210,14 @@ class _Loading:
             }
             kubernetes = kubernetes.model_copy(update=absolute)
         post = Postmortem(folder=_absolute(state / post.folder), template=template)
+        smtp = file.server.smtp
+        if smtp and smtp.tls_cert and smtp.tls_key:
+            files_of = {"tls_cert": smtp.tls_cert, "tls_key": smtp.tls_key}
+            smtp = smtp.model_copy(update={name: _absolute(self.folder / place) for name, place in files_of.items()})
         file = file.model_copy(
             update={
                 "state": state,
+                "server": file.server.model_copy(update={"smtp": smtp}),
                 "database": file.database.within(state),
                 "databases": {name: one.within(state) for name, one in file.databases.items()},
                 "postmortem": post,
@@ -231,7 +240,8 @@ class _Loading:
             self.problems += problems
             if service:
                 services[name] = service.model_copy(update={"name": name})
-        self.problems += policy.checked_services(services, document, list(data))
+        self.problems += policy.checked_services(services, document, list(data), self.severities)
+        self.warnings += policy.doubtful_services(services, document)
         return services
 
     def _compare(
@@ -251,12 +261,13 @@ class _Loading:
         self.problems += policy.checked(policy_file, rules, known_people, actions, oncall.names(rules, "roles"))
         self.warnings += policy.doubtful(policy_file, rules, actions, self.now)
         if people.usable:
-            self.problems += oncall.checked(people_file, people)
+            self.problems += oncall.checked(people_file, people, self.severities)
         if tocsin.route:
             known = oncall.names(people, "policies") if people.usable else used
-            self.problems += routes.checked(tocsin.route, main, known)
+            self.problems += routes.checked(tocsin.route, main, known, self.severities)
             self.warnings += routes.doubtful(tocsin.route, main)
-            self.warnings += oncall.doubtful(people_file, people, used, members)
+            self.warnings += oncall.doubtful(people_file, people, used, members, tocsin.severities[0])
+        self.warnings += signal_checks.doubtful(tocsin, main, self.now)
         if main.readable and not tocsin.sources:
             self.warnings.append(main.problem(("sources",), "there are no sources, so no alert can come in", key=True))
 

@@ -12,6 +12,10 @@ from pydantic import Field, field_validator, model_validator
 from bot.config.marks import Document, Path
 from bot.config.problems import Problem, nearest, quoted, unknown
 from bot.config.server import Part
+from bot.config.signal import OwnHoursEntry
+from bot.config.signal_checks import endless_hours, quiet_for_the_worst
+from bot.config.signal_made import own_hours
+from bot.config.signal_severities import bad_severities
 from bot.domain import escalation
 from bot.domain.people import TOCSIN, Directory, Person, Rotation
 
@@ -27,6 +31,7 @@ class PersonEntry(Part):
         default="", pattern=r"^([UW][A-Z0-9]{2,20})?$", description="Slack member id, from the profile's menu: U…"
     )
     email: str = Field(default="", pattern=r"^([^@\s]+@[^@\s]+)?$")
+    quiet: OwnHoursEntry | None = Field(default=None, description="when they do not want to be paged, and for what")
 
 
 class RotationEntry(Part):
@@ -110,8 +115,8 @@ def names(document: Document, section: str) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
-def checked(file: OncallFile, document: Document) -> Iterator[Problem]:
-    """References to people and rotations that do not exist; two people with one Slack id."""
+def checked(file: OncallFile, document: Document, severities: Collection[str]) -> Iterator[Problem]:
+    """References to people, rotations and severities that do not exist; two people with one Slack id. No `severities`: they are not known."""
     people, rotations = names(document, "people"), names(document, "rotations")
     if TOCSIN.id in people:
         yield document.problem(("people", TOCSIN.id), "is what the bot itself is called; use another key", key=True)
@@ -131,6 +136,10 @@ def checked(file: OncallFile, document: Document) -> Iterator[Problem]:
         if person_entry.slack and seen.setdefault(person_entry.slack, key) != key:
             words = f"{person_entry.slack} is the Slack id of {seen[person_entry.slack]} already"
             yield document.problem(("people", key, "slack"), words)
+        if person_entry.quiet:
+            path: Path = ("people", key, "quiet")
+            yield from bad_severities(person_entry.quiet.severities, severities, document, (*path, "severities"))
+            yield from endless_hours(person_entry.quiet, document, path)
 
 
 def _wrong_target(target: str, people: Collection[str], rotations: Collection[str]) -> str:
@@ -154,9 +163,9 @@ def _nearest_target(target: str, people: Collection[str], rotations: Collection[
 
 
 def doubtful(
-    file: OncallFile, document: Document, used: Collection[str], role_members: Collection[str]
+    file: OncallFile, document: Document, used: Collection[str], role_members: Collection[str], worst: str
 ) -> Iterator[Problem]:
-    """People whom nobody can page, levels with nobody, policies and rotations that nothing uses."""
+    """People whom nobody can page, levels with nobody, policies and rotations that nothing uses. `worst`: the most severe severity."""
     targets = {target for policy in file.policies.values() for level in policy.levels for target in level.targets}
     turns = {person for rotation in file.rotations.values() for person in rotation.people}
     for key, person in file.people.items():
@@ -166,6 +175,8 @@ def doubtful(
                 "has no Slack id (slack: U…), so cannot be paged or approve anything in Slack",
                 key=True,
             )
+        if person.quiet:
+            yield from quiet_for_the_worst(person.quiet, worst, document, ("people", key, "quiet"))
     for key in file.rotations:
         if f"rotation:{key}" not in targets:
             yield document.problem(("rotations", key), "no policy uses this rotation", key=True)
@@ -181,7 +192,7 @@ def doubtful(
 
 def directory(file: OncallFile, roles: Mapping[str, tuple[str, ...]]) -> Directory:
     people = {
-        key: Person(key=key, name=entry.name or key, slack=entry.slack, email=entry.email)
+        key: Person(key=key, name=entry.name or key, slack=entry.slack, email=entry.email, quiet=own_hours(entry.quiet))
         for key, entry in file.people.items()
     }
     rotations = {

@@ -13,6 +13,8 @@ from bot.config.marks import Document, Path, path_text
 from bot.config.problems import Problem, nearest, quoted, unknown
 from bot.config.server import Part, WebAddress
 from bot.domain.allowance import Allowance, Limits
+from bot.domain.inhibition import reached
+from bot.domain.naming import english_list
 from bot.domain.policy import Policy
 
 NAME = "policy.yaml"  # as refusals name it, in Slack too: not where it is on this machine
@@ -182,13 +184,36 @@ class Service(Part):
     description: str = ""
     dashboards: tuple[WebAddress, ...] = ()
     targets: Targets = Targets()
-    depends_on: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = Field(
+        default=(), description="services of this file; while one of them is down, alerts of this one are held"
+    )
+    most_severe: str = Field(default="", description="its alerts count as this at most, whatever they say")
 
 
-def checked_services(services: Mapping[str, Service], document: Document, named: Collection[str]) -> Iterator[Problem]:
+def checked_services(
+    services: Mapping[str, Service], document: Document, named: Collection[str], severities: Collection[str]
+) -> Iterator[Problem]:
+    """Unknown services and severities. No `severities`: they are not known."""
     for name, service in services.items():
+        if service.most_severe and severities and service.most_severe not in severities:
+            words = unknown("severity", "severities", service.most_severe, severities)
+            yield document.problem((name, "most_severe"), words)
         for number, other in enumerate(service.depends_on):
             if other not in named:
                 yield document.problem((name, "depends_on", number), unknown("service", "services", other, named))
             elif other == name:
                 yield document.problem((name, "depends_on", number), "depends on itself")
+
+
+def doubtful_services(services: Mapping[str, Service], document: Document) -> Iterator[Problem]:
+    """Services that need each other, each circle once."""
+    direct = {name: service.depends_on for name, service in services.items()}
+    below = {name: reached(name, direct) for name in direct}
+    told: set[str] = set()
+    for name, found in below.items():
+        if name in told or name not in found or name in direct[name]:
+            continue  # what depends on itself is an error
+        circle = [other for other in direct if other in found and name in below[other]]
+        told.update(circle)
+        words = f"{english_list(circle)} depend on each other, so none of them explains the alerts of another"
+        yield document.problem((name, "depends_on"), words, key=True)

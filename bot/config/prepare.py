@@ -82,6 +82,8 @@ class Preparing:
         return {key: self.value(arguments[1], item, (*path, key)) for key, item in value.items()}
 
     def _list(self, origin: Any, arguments: Sequence[Any], value: Any, path: Path) -> Any:
+        if arguments and arguments[0] is SecretRef and not isinstance(value, list):
+            return self.value(SecretRef, value, path)  # one secret stands for a list of it
         if not isinstance(value, list) or not arguments:
             return value
         if origin is tuple and Ellipsis not in arguments:

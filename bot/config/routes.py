@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bot.config.marks import Document, Path
 from bot.config.problems import Problem, unknown
 from bot.config.server import Part
+from bot.config.signal_severities import bad_media, doubtful_media
 from bot.domain.matching import matcher
 from bot.domain.routing import Route
+
+ALERTMANAGER = {"wait": "group_wait", "interval": "group_interval", "repeat": "repeat_interval"}
+LONGEST_WAIT = timedelta(hours=1)
+LONGEST = timedelta(days=30)
 
 
 class RouteEntry(Part):
@@ -30,7 +36,44 @@ class RouteEntry(Part):
         default=None, ge=timedelta(0), description="how long after its end an incident is reopened"
     )
     private: bool | None = Field(default=None, description="open a private channel")
+    severity: str | None = Field(default=None, description="what its alerts count as, whatever they say themselves")
+    media: tuple[str, ...] | None = Field(
+        default=None, description="through what they may reach people, whatever their severity; [log] pages nobody"
+    )
+    wait: timedelta | None = Field(
+        default=None, ge=timedelta(0), le=LONGEST_WAIT, description="how long a new group is held before it pages"
+    )
+    interval: timedelta | None = Field(
+        default=None, ge=timedelta(0), le=LONGEST, description="how often at most its channel is told of new alerts"
+    )
+    repeat: timedelta | None = Field(
+        default=None, ge=timedelta(0), le=LONGEST, description="how often it is reminded while open; 0 for never"
+    )
+    group_wait: timedelta | None = Field(
+        default=None, ge=timedelta(0), le=LONGEST_WAIT, description="wait, as Alertmanager calls it"
+    )
+    group_interval: timedelta | None = Field(
+        default=None, ge=timedelta(0), le=LONGEST, description="interval, as Alertmanager calls it"
+    )
+    repeat_interval: timedelta | None = Field(
+        default=None, ge=timedelta(0), le=LONGEST, description="repeat, as Alertmanager calls it"
+    )
     routes: tuple[RouteEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        for ours, theirs in ALERTMANAGER.items():
+            if getattr(self, ours) is not None and getattr(self, theirs) is not None:
+                raise ValueError(f"{ours} and {theirs} are the same; keep one of them")
+        return self
+
+    def time(self, name: str, above: timedelta | None) -> timedelta | None:
+        """`wait`, `interval` or `repeat`, by whichever name it is given; else what it is above."""
+        for key in (name, ALERTMANAGER[name]):
+            given: timedelta | None = getattr(self, key)
+            if given is not None:
+                return given
+        return above
 
 
 def built(entry: RouteEntry) -> Route:
@@ -39,6 +82,7 @@ def built(entry: RouteEntry) -> Route:
 
 
 def _node(entry: RouteEntry, above: Route, path: str, key: str) -> Route:
+    wait, interval = entry.time("wait", above.wait), entry.time("interval", above.interval)
     here = Route(
         path=path,
         key=key,
@@ -48,6 +92,11 @@ def _node(entry: RouteEntry, above: Route, path: str, key: str) -> Route:
         group_by=above.group_by if entry.group_by is None else entry.group_by,
         reopen_within=above.reopen_within if entry.reopen_within is None else entry.reopen_within,
         private=above.private if entry.private is None else entry.private,
+        severity=above.severity if entry.severity is None else entry.severity,
+        media=above.media if entry.media is None else entry.media,
+        wait=wait or timedelta(0),
+        interval=interval or timedelta(0),
+        repeat=entry.time("repeat", above.repeat) or None,
     )
     children: list[Route] = []
     taken: Counter[str] = Counter()
@@ -66,16 +115,25 @@ def policies_of(entry: RouteEntry) -> set[str]:
 
 
 def checked(
-    entry: RouteEntry, document: Document, policies: Collection[str], path: Path = ("route",)
+    entry: RouteEntry,
+    document: Document,
+    policies: Collection[str],
+    severities: Collection[str],
+    path: Path = ("route",),
 ) -> Iterator[Problem]:
-    """Unknown policies, matchers that cannot be read, a root that pages nobody."""
+    """Unknown policies, severities and media, matchers that cannot be read, a root that pages nobody. No `severities`: they are not known."""
     if not entry.policy and path == ("route",):
         yield document.problem(path, "the root route needs a policy: whom to page when nothing below matches", key=True)
     elif entry.policy is not None and entry.policy not in policies:
         yield document.problem((*path, "policy"), unknown("policy", "policies", entry.policy, policies))
+    if entry.severity and severities and entry.severity not in severities:
+        words = unknown("severity", "severities", entry.severity, severities)
+        yield document.problem((*path, "severity"), words)
+    if entry.media is not None:
+        yield from bad_media(entry.media, document, (*path, "media"))
     yield from bad_matchers(entry.match, document, (*path, "match"))
     for number, child in enumerate(entry.routes):
-        yield from checked(child, document, policies, (*path, "routes", number))
+        yield from checked(child, document, policies, severities, (*path, "routes", number))
 
 
 def bad_matchers(match: Collection[str], document: Document, path: Path) -> Iterator[Problem]:
@@ -87,11 +145,18 @@ def bad_matchers(match: Collection[str], document: Document, path: Path) -> Iter
 
 
 def doubtful(entry: RouteEntry, document: Document, path: Path = ("route",)) -> Iterator[Problem]:
-    """Routes that no alert can reach, and alerts that reach none."""
+    """Routes that no alert can reach, and alerts that reach no route, or nobody."""
     if path == ("route",) and entry.match:
         yield document.problem(
             (*path, "match"), "alerts that do not match the root route open no incident and page nobody", key=True
         )
+    if entry.media is not None:
+        at = (*path, "media")
+        if path == ("route",) and set(entry.media) <= {"log"}:
+            yield document.problem(
+                at, "alerts that no route below has other media for page nobody, however bad they are", key=True
+            )
+        yield from doubtful_media(entry.media, document, at)
     closed = False
     for number, child in enumerate(entry.routes):
         here = (*path, "routes", number)

@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from bot.config.auth import MODELS, ONLY_SECRETS
 from bot.config.files import Registry, TocsinFile
 from bot.config.oncall import OncallFile
 from bot.config.policy import PolicyFile, Service
-from bot.config.secrets import SecretRef
-from bot.config.server import Hmac
+from bot.config.sources import SenderFacts
 from bot.config.units import DURATION_PATTERN
 from bot.domain.runbook import Runbook
 
@@ -84,14 +84,20 @@ def _services() -> dict[str, Any]:
 def _tocsin(registry: Registry) -> dict[str, Any]:
     kinds, gatherers = list(registry.sources), list(registry.gatherers)
     plugins = [registry.sources[name] for name in kinds] + [registry.gatherers[name] for name in gatherers]
-    [main, hmac, *params], definitions = _together([TocsinFile, Hmac, *plugins])
+    [main, *shown], definitions = _together([TocsinFile, *MODELS.values(), *plugins])
+    auth, params = dict(zip(MODELS, shown[: len(MODELS)], strict=True)), shown[len(MODELS) :]
+    auth |= {way: auth[way]["properties"][key] for way, key in ONLY_SECRETS.items()}
     own = dict(zip(kinds, params[: len(kinds)], strict=True))
     contexts = dict(zip(gatherers, params[len(kinds) :], strict=True))
-    reference = dict(SecretRef.json_schema)
+    ways = {kind: registry.senders.get(kind, SenderFacts()).ways for kind in kinds}
     entries = [
         {
             **found,
-            "properties": {"type": {"const": kind}, "bearer": reference, "hmac": hmac, **found.get("properties", {})},
+            "properties": {
+                "type": {"const": kind},
+                **{way: auth[way] for way in ways[kind]},
+                **found.get("properties", {}),
+            },
         }
         for kind, found in own.items()
     ]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from bot.config.problems import nearest
 from bot.config.secrets import SecretRef, SecretUrl
@@ -45,10 +53,55 @@ def web_address(text: str) -> str:
 WebAddress = Annotated[str, BeforeValidator(lambda text: web_address(text) if isinstance(text, str) else text)]
 
 
+def host_and_port(text: str) -> str:
+    """`127.0.0.1:8080`, `:8080` or `[::1]:8080` as it is. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        raise ValueError(f"not host:port: {text!r}; write it like 127.0.0.1:8080, :8080 or [::1]:8080")
+    return text
+
+
+Listen = Annotated[str, AfterValidator(host_and_port)]
+
+
+class Smtp(Part):
+    """Where e-mail to sources of the type `email` comes in. Nothing is relayed, and nobody logs in: the address holds the source's token."""
+
+    listen: Listen = Field(default="127.0.0.1:2525", description="host:port; :2525 listens on all addresses")
+    hostname: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^[A-Za-z0-9.-]*$",
+        description="how it greets; the machine's own name when not set",
+    )
+    max_message_bytes: Size = Field(
+        default=2 * MIB, ge=1024, le=LARGEST_BODY, description="the largest message that is taken"
+    )
+    tls_cert: Path | None = Field(
+        default=None, description="a PEM file with the certificate and its chain, for STARTTLS"
+    )
+    tls_key: Path | None = Field(default=None, description="a PEM file with its key")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key belong together; set both or neither")
+        return self
+
+    @property
+    def host(self) -> str:
+        """Empty for all addresses."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
 class Server(Part):
     """Where webhooks, the API and the pages are served."""
 
-    listen: str = Field(default="127.0.0.1:8080", description="host:port; :8080 listens on all addresses")
+    listen: Listen = Field(default="127.0.0.1:8080", description="host:port; :8080 listens on all addresses")
     public_url: WebAddress | None = Field(
         default=None, description="how others reach it, for links; http://<listen> when not set"
     )
@@ -64,14 +117,7 @@ class Server(Part):
     shutdown_seconds: float = Field(
         default=20, ge=0, le=600, description="how long to finish what is going on after SIGTERM"
     )
-
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, text: str) -> str:
-        host, colon, port = text.rpartition(":")
-        if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
-            raise ValueError(f"not host:port: {text!r}; write it like 127.0.0.1:8080, :8080 or [::1]:8080")
-        return text
+    smtp: Smtp | None = Field(default=None, description="take e-mail as well; nothing listens for it when not set")
 
     @property
     def host(self) -> str:
@@ -254,20 +300,3 @@ class Scripts(Part):
     files: int = Field(default=2000, ge=1, le=100_000, description="how many files it may make")
     output: Size = Field(default=MIB, ge=1024, le=64 * MIB, description="what it may print before it is ended")
     at_once: int = Field(default=2, ge=1, le=100, description="how many scripts run at the same time")
-
-
-class Bearer(Part):
-    """The sender shows a token: `Authorization: Bearer …`."""
-
-    token: SecretRef
-
-
-class Hmac(Part):
-    """The sender signs the body with a shared secret (HMAC-SHA256)."""
-
-    secret: SecretRef
-    header: str = "X-Tocsin-Signature"
-    timestamp_header: str = "X-Tocsin-Timestamp"
-    tolerance: timedelta = Field(
-        default=timedelta(minutes=5), gt=timedelta(0), description="how old a signature may be"
-    )

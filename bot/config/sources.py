@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from bot.config.auth import LIKE, MODELS, MOST_SECRETS, ONLY_SECRETS, AuthSetting, Hmac, Token
 from bot.config.marks import Document, Path
 from bot.config.prepare import Preparing
 from bot.config.problems import Problem, listed, nearest, quoted, unknown
 from bot.config.secrets import SecretRef, Secrets
-from bot.config.server import Bearer, Hmac
 from bot.config.validate import found, validate
+from bot.domain.incoming import WAYS, HmacStyle, KeyPlace
 
 M = TypeVar("M", bound=BaseModel)
+SMTP = "SMTP"
+OWN_KEYS = ("type", *MODELS)
+LONGEST_LOCAL_PART = 64  # RFC 5321, 4.5.3.1.1
+_ADDRESSABLE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFacts:
+    """What the file of a source says of its senders (bot/domain/incoming.py): how they can show who they are, and which methods they use."""
+
+    ways: tuple[str, ...] = WAYS
+    hmac: HmacStyle | None = None
+    key: KeyPlace | None = None
+    methods: tuple[str, ...] = ("POST",)
+
+    @classmethod
+    def of(cls, module: ModuleType) -> SenderFacts:
+        return cls(
+            ways=tuple(getattr(module, "AUTH", WAYS)),
+            hmac=getattr(module, "HMAC", None),
+            key=getattr(module, "KEY", None),
+            methods=tuple(getattr(module, "METHODS", ("POST",))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +52,14 @@ class SourceConfig:
 
     name: str
     type: str
-    auth: Bearer | Hmac | None
+    auth: AuthSetting | None
     params: BaseModel
+    senders: SenderFacts = SenderFacts()
+
+    @property
+    def by_mail(self) -> bool:
+        """It takes e-mail, not requests."""
+        return SMTP in self.senders.methods
 
 
 @dataclass(slots=True)
@@ -39,16 +71,21 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
-    def sources(self, kinds: Mapping[str, type[BaseModel]]) -> dict[str, SourceConfig]:
-        """Every source that is right; the problems of the others are kept."""
+    def sources(
+        self, kinds: Mapping[str, type[BaseModel]], senders: Mapping[str, SenderFacts]
+    ) -> dict[str, SourceConfig]:
+        """Every source that is right; the problems of the others are kept. `senders` by type; one that is not in it has the usual ways."""
         made = {}
         for name, value in self._entries(("sources",)).items():
-            source = self._source(name, value, kinds)
+            source = self._source(name, value, kinds, senders)
             if source:
                 made[name] = source
+                self._doubt(source)
         return made
 
-    def _source(self, name: str, value: Any, kinds: Mapping[str, type[BaseModel]]) -> SourceConfig | None:
+    def _source(
+        self, name: str, value: Any, kinds: Mapping[str, type[BaseModel]], senders: Mapping[str, SenderFacts]
+    ) -> SourceConfig | None:
         path: Path = ("sources", name)
         before = len(self.problems)
         if not _NAME.match(name):
@@ -63,37 +100,97 @@ class Reading:
         if not isinstance(kind, str) or kind not in kinds:
             self._wrong((*path, "type"), f"{unknown('source type', 'types', str(kind), sorted(kinds))}")
             return None
-        auth = self._auth(path, value)
-        own = {key: item for key, item in value.items() if key not in ("type", "bearer", "hmac")}
-        params = self._params(kinds[kind], own, path, ("type", "bearer", "hmac"))
+        facts = senders.get(kind, SenderFacts())
+        auth = self._auth(path, value, kind, facts)
+        own = {key: item for key, item in value.items() if key not in OWN_KEYS}
+        params = self._params(kinds[kind], own, path, ("type", *facts.ways))
         if params is None or len(self.problems) > before:
             return None
-        return SourceConfig(name, kind, auth, params)
+        return SourceConfig(name, kind, auth, params, facts)
 
-    def _auth(self, path: Path, value: Mapping[str, Any]) -> Bearer | Hmac | None:
-        given = [key for key in ("bearer", "hmac") if key in value]
-        if len(given) == 2:
-            self._wrong((*path, "hmac"), "has both bearer and hmac; keep one of them", key=True)
+    def _auth(self, path: Path, value: Mapping[str, Any], kind: str, facts: SenderFacts) -> AuthSetting | None:
+        """The one way that is given. None, and a warning, when there is none; None, and a problem, when it is wrong."""
+        given = [way for way in MODELS if way in value]
+        for way in given:
+            if way not in facts.ways:
+                words = (
+                    f"senders of the type {kind} cannot show who they are by {way}; they can by {_either(facts.ways)}"
+                )
+                self._wrong((*path, way), words, key=True)
+                return None
+        if len(given) > 1:
+            both = f"both {given[0]} and {given[1]}" if len(given) == 2 else _either(given, "and")
+            self._wrong((*path, given[-1]), f"has {both}; keep one of them", key=True)
             return None
         if not given:
-            words = "has neither bearer nor hmac, so it refuses everything; add one, like bearer: env:TOKEN"
+            usual = facts.ways[0]
+            lacks = f"has none of {', '.join(facts.ways)}" if len(facts.ways) > 1 else f"has no {usual}"
+            words = f"{lacks}, so it refuses everything; add one, like {LIKE[usual]}"
             self.warnings.append(self.document.problem(path, words, key=True))
             return None
-        if given == ["hmac"]:
-            hmac, problems = validate(Hmac, self.document, value["hmac"], (*path, "hmac"), self.secrets)
-            self.problems += problems
-            return hmac
-        token = self._token((*path, "bearer"), value["bearer"])
-        return Bearer(token=token) if token else None
+        way = given[0]
+        auth = self._setting(way, value[way], (*path, way))
+        if isinstance(auth, Hmac) and facts.hmac is not None:
+            self._own_style(auth, kind, facts.hmac, (*path, way))
+        if isinstance(auth, Token) and SMTP in facts.methods:
+            self._in_address(auth, path)
+        return auth
 
-    def _token(self, path: Path, value: Any) -> SecretRef | None:
+    def _setting(self, way: str, value: Any, path: Path) -> AuthSetting | None:
+        """The model of one way. What is only secrets has no keys in the file, so its path ends at the way."""
+        key = ONLY_SECRETS.get(way)
+        if key is None:
+            setting, problems = validate(MODELS[way], self.document, value, path, self.secrets)
+            self.problems += problems
+            return setting
+        before = len(self.problems)
+        references = self._references(value, path)
+        return MODELS[way].model_validate({key: references}) if len(self.problems) == before else None
+
+    def _references(self, value: Any, path: Path) -> list[Any]:
+        """One reference, or a list of them."""
         preparing = Preparing(self.document, self.secrets)
-        token = preparing.value(SecretRef, value, path)
+        prepared = preparing.value(tuple[SecretRef, ...], value, path)
         self.problems += preparing.problems
-        if isinstance(token, SecretRef) or preparing.problems:
-            return token if isinstance(token, SecretRef) else None
-        self._wrong(path, f"wanted a reference like env:NAME or file:/path, found {found(value)}")
-        return None
+        several = isinstance(value, list)
+        items = prepared if several else [prepared]
+        for number, item in enumerate(items):
+            here = (*path, number) if several else path
+            if not isinstance(item, SecretRef) and here not in preparing.refused:
+                self._wrong(here, f"wanted a reference like env:NAME or file:/path, found {found(item)}")
+        if not 1 <= len(items) <= MOST_SECRETS:
+            self._wrong(path, f"wanted 1 to {MOST_SECRETS} references, found {len(items)}")
+        return list(items)
+
+    def _own_style(self, auth: Hmac, kind: str, style: HmacStyle, path: Path) -> None:
+        """The product says how it signs, so what describes Tocsin's own way of signing has no meaning."""
+        for key in ("header", "timestamp_header", "tolerance"):
+            if key not in auth.model_fields_set or (key == "tolerance" and style.timestamp_header):
+                continue
+            why = "they send no time with it" if key == "tolerance" else f"they sign in the header {style.header}"
+            self._wrong((*path, key), f"means nothing to senders of the type {kind}: {why}; leave it out", key=True)
+        for secret in auth.secret if style.secret_prefix else ():
+            shown = secret.reveal() if secret.resolved else ""
+            if shown.startswith(style.secret_prefix) and not _is_base64(shown.removeprefix(style.secret_prefix)):
+                words = f"what {secret} leads to begins with {style.secret_prefix}, and then it is not base64: copy it again"
+                self._wrong((*path, "secret"), words)
+
+    def _in_address(self, auth: Token, path: Path) -> None:
+        """A token of a source that takes e-mail stands before the @ of an address."""
+        room = LONGEST_LOCAL_PART - len(f"{path[-1]}+")
+        for token in auth.tokens:
+            if token.resolved and (len(token.reveal()) > room or not _ADDRESSABLE.match(token.reveal())):
+                words = (
+                    f"what {token} leads to cannot stand in an address: use at most {room} letters, digits, . _ and -"
+                )
+                self._wrong((*path, "token"), words)
+
+    def _doubt(self, source: SourceConfig) -> None:
+        if source.by_mail and self._entries(("server",)).get("smtp") is None:
+            words = (
+                "no e-mail can come in: nothing listens for it; set server.smtp, like smtp: {listen: 127.0.0.1:2525}"
+            )
+            self.warnings.append(self.document.problem(("sources", source.name), words, key=True))
 
     def gatherers(self, kinds: Mapping[str, type[BaseModel]]) -> dict[str, BaseModel]:
         """The parameters of every gatherer that is on. An entry switches it on; `false` switches it off."""
@@ -127,3 +224,15 @@ class Reading:
 
     def _wrong(self, path: Path, message: str, *, key: bool = False) -> None:
         self.problems.append(self.document.problem(path, message, key=key))
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text.encode("ascii"), validate=True))
+    except ValueError:
+        return False
+
+
+def _either(names: Sequence[str], word: str = "or") -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"

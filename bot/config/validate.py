@@ -104,7 +104,7 @@ def in_words(
             continue
         if not missing and any(known[: len(here)] == here for known in pending):
             continue
-        if one["type"] in _WANTED and _said_below(value, error, one["loc"], here, path):
+        if one["type"] in (*_WANTED, "literal_error") and _said_below(value, error, one["loc"], here, path):
             continue  # of the forms that there are it is another one, and what is wrong with that is said
         if missing:
             problems.append(document.problem(here, f"{quoted(one['loc'][-1])} is missing", key=True))
@@ -152,6 +152,8 @@ def _message(kind: str, said: str, context: Mapping[str, Any], value: Any) -> st
         return said.partition(", ")[2] or said
     if kind in ("literal_error", "enum"):
         expected = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+        if expected == "False":
+            return f"wanted false, found {found(value)}"
         near = nearest(str(value), expected.split(", ")) if isinstance(value, str) else ""
         return f"wanted one of {expected}, found {found(value)}{near}"
     if kind in _BOUNDS and len(context) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -35,10 +35,16 @@ class Alert:
         return next((self.labels[name] for name in SERVICE_LABELS if self.labels.get(name)), "")
 
     @property
+    def test(self) -> bool:
+        """Sent to try things out: it goes all the way, and says so wherever it shows."""
+        return self.labels.get(TEST_LABEL) == "true"
+
+    @property
     def summary(self) -> str:
         return self.annotations.get("summary") or self.annotations.get("description") or self.name
 
 
+TEST_LABEL = "tocsin_test"
 SERVICE_LABELS = ("service", "app", "deployment", "job")
 
 
@@ -51,22 +57,49 @@ class OnceOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Why an alert that fires has no incident (yet): the verdict that holds it, by what (`silence:42`), and when it is to be looked at again."""
+
+    outcome: str
+    by: str
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AlertState:
-    """What the store keeps per alert key: the newest alert, when it was seen, and the incident that it belongs to."""
+    """What the store keeps per alert key: the newest alert (as relabelled), when it was seen, the incident that it belongs to, and what holds it.
+
+    `fired`: when it has begun to fire lately, oldest first; empty for one that was only ever heard to resolve. `calm_at`: it flaps, and is calm when
+    nothing has changed until then. `inhibits`: the keys under which it holds other alerts while it fires.
+    """
 
     alert: Alert
     first_seen: datetime
     last_seen: datetime
     deliveries: int = 1
     incident_id: int | None = None
+    held: Held | None = None
+    fired: tuple[datetime, ...] = ()
+    calm_at: datetime | None = None
+    inhibits: tuple[str, ...] = ()
 
-    def seen_again(self, alert: Alert, now: datetime) -> AlertState:
-        return replace(self, alert=alert, last_seen=now, deliveries=self.deliveries + 1)
+    @property
+    def again_at(self) -> datetime | None:
+        """When it is to be looked at although nothing has come in: what holds it is over, or it is calm."""
+        return self.held.again_at if self.held else self.calm_at
+
+    @property
+    def orphan(self) -> bool:
+        """Only its end was heard of."""
+        return not self.alert.firing and not self.fired and self.incident_id is None
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One line of the alert log: what came in, what triage decided, and why. Append-only."""
+    """One line of the alert log: what came in (as the sender said it), what triage decided, and why. Append-only.
+
+    `severity`, `route` and `stage` (which decided): as judged then; `held_by`: what held it. `again`: not a delivery, it was looked at again.
+    """
 
     at: datetime
     alert: Alert
@@ -74,3 +107,8 @@ class Received:
     reason: str
     trail: tuple[str, ...] = field(default=())
     incident_id: int | None = None
+    severity: str = ""
+    route: str = ""
+    stage: str = ""
+    held_by: str = ""
+    again: bool = False

@@ -16,3 +16,4 @@ class Service(BaseModel):
     owner: str = ""
     dashboards: tuple[str, ...] = ()
     targets: Mapping[str, str] = Field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ An effect becomes one outbox row. Its key makes asking twice the same as asking 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -140,6 +140,69 @@ def page(incident_id: int, epoch: int, track: int, step: int, target: str, now: 
         priority=Priority.PAGE,
         due=now,
         payload={"incident_id": incident_id, "epoch": epoch, "track": track, "step": step, "target": target},
+    )
+
+
+def recheck(at: datetime) -> Effect:
+    """Look again at the alerts whose reason to be held is over by then, and at those that are calm. One row per second, however many alerts."""
+    due = at if at.microsecond == 0 else at.replace(microsecond=0) + timedelta(seconds=1)
+    return Effect(
+        kind="recheck",
+        key=f"recheck:{int(due.timestamp())}",
+        lane="recheck",
+        priority=Priority.PAGE,
+        due=due,
+        latest_wins=True,
+    )
+
+
+def news(incident_id: int, due: datetime) -> Effect:
+    """Tell the channel of the alerts that have joined since it was last told."""
+    return Effect(
+        kind="news",
+        key=f"news:{incident_id}",
+        lane=f"news:{incident_id}",
+        priority=Priority.CONTEXT,
+        due=due,
+        payload={"incident_id": incident_id},
+        latest_wins=True,
+    )
+
+
+def remind(incident_id: int, epoch: int, due: datetime) -> Effect:
+    """Say that the incident is still open."""
+    return Effect(
+        kind="remind",
+        key=f"remind:{incident_id}:{epoch}",
+        lane=f"remind:{incident_id}",
+        priority=Priority.CONTEXT,
+        due=due,
+        payload={"incident_id": incident_id, "epoch": epoch},
+        latest_wins=True,
+    )
+
+
+def silence_ends(number: int, ends_at: datetime, due: datetime) -> Effect:
+    """Say that a silence is about to end. `ends_at` tells an end that was moved meanwhile."""
+    return Effect(
+        kind="silence_ends",
+        key=f"silence_ends:{number}:{int(ends_at.timestamp())}",
+        lane=f"silence:{number}",
+        priority=Priority.CONTEXT,
+        due=due,
+        payload={"silence": number, "ends_at": ends_at.isoformat()},
+    )
+
+
+def digest(day: str, due: datetime) -> Effect:
+    """Say what was held, and which rules are noise, on the day that ends then (`2026-11-21`)."""
+    return Effect(
+        kind="digest",
+        key=f"digest:{day}",
+        lane="digest",
+        priority=Priority.COSMETICS,
+        due=due,
+        payload={"day": day, "due": due.isoformat()},
     )
 
 
@@ -286,6 +349,11 @@ KINDS = (
     "share_output",
     "post",
     "summon",
+    "recheck",
+    "news",
+    "remind",
+    "silence_ends",
+    "digest",
     "review",
     "share_review",
 )

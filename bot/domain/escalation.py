@@ -63,14 +63,14 @@ class Paging(BaseModel):
     next_due: datetime | None = None
 
 
-def next_paging(track: Track, directory: Directory, now: datetime) -> Paging:
-    """The next level that has somebody to page; levels with nobody are skipped at once, with the reason."""
+def next_paging(track: Track, directory: Directory, now: datetime, severity: str = "") -> Paging:
+    """The next level that has somebody to page for this severity; levels with nobody are skipped at once, with the reason."""
     skipped: list[str] = []
     step = track.step
     while step < track.steps:
         rounds, index = divmod(step, len(track.policy.levels))
         level = track.policy.levels[index]
-        targets, reasons = _reachable(level, directory, now)
+        targets, reasons = _reachable(level, directory, now, severity)
         skipped += [f"level {index + 1}: {reason}" for reason in reasons]
         step += 1
         if targets:
@@ -88,7 +88,7 @@ def next_paging(track: Track, directory: Directory, now: datetime) -> Paging:
     return Paging(track=moved, skipped=tuple(skipped))
 
 
-def _reachable(level: Level, directory: Directory, now: datetime) -> tuple[tuple[str, ...], list[str]]:
+def _reachable(level: Level, directory: Directory, now: datetime, severity: str) -> tuple[tuple[str, ...], list[str]]:
     targets: list[str] = []
     reasons: list[str] = []
     for wanted in level.targets:
@@ -99,6 +99,9 @@ def _reachable(level: Level, directory: Directory, now: datetime) -> tuple[tuple
         person = directory.people.get(target.removeprefix("person:"))
         if target.startswith("person:") and (person is None or not person.slack):
             reasons.append(f"{target} has no way to be paged")
+        elif (free_at := directory.free_at(target, severity, now)) is not None:
+            hours = f"does not want to be paged for {severity} before {free_at:%H:%M %Z}".rstrip()
+            reasons.append(f"{directory.name_of(target)} {hours} (quiet in oncall.yaml)")
         elif target not in targets:
             targets.append(target)
     if not level.targets:

@@ -32,7 +32,11 @@ OPEN = (State.TRIGGERED, State.ACKNOWLEDGED, State.MITIGATED)
 
 
 class Incident(BaseModel):
-    """One problem. `firing` and `alerts` count alert keys; `epoch` counts how often paging has begun: opened, reopened, escalated by hand."""
+    """One problem. `firing` and `alerts` count alert keys; `epoch` counts how often paging has begun: opened, reopened, escalated by hand.
+
+    `media`: through what it may reach people (none said: through all). `storm_at`: it stands for a storm, which took in its latest problem then;
+    `problems` names the first of them. `flapping`: the alerts that hold it open. `news_at`: when its channel was last told of alerts that joined.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,6 +44,14 @@ class Incident(BaseModel):
     title: str
     state: State = State.TRIGGERED
     severity: str = "warning"
+    media: tuple[str, ...] = ()
+    test: bool = False
+    storm_at: datetime | None = None
+    problems: tuple[str, ...] = ()
+    flapping: tuple[str, ...] = ()
+    news_at: datetime | None = None
+    interval: timedelta = timedelta(minutes=5)
+    repeat: timedelta | None = None
     service: str = ""
     group_key: str
     labels: Mapping[str, str] = Field(default_factory=dict)

@@ -39,7 +39,8 @@ class HmacStyle:
     """How a product signs a body with a shared secret.
 
     `header` in lower case; what it holds is `prefix` and the digest, or several of them separated by `separator` (any may fit). `signed` is what is
-    signed, with `{body}` and `{timestamp}`; `timestamp_header` is where the latter comes from (empty: there is none, so a replay cannot be told).
+    signed, with `{body}`, `{timestamp}` and `{id}`; `timestamp_header` and `id_header` are where the latter two come from (empty: there is none, and
+    without a timestamp a replay cannot be told). `secret_prefix`: when the configured secret begins with it, what follows is the key in base64.
     """
 
     header: str
@@ -49,15 +50,18 @@ class HmacStyle:
     separator: str = ""
     signed: str = "{body}"
     timestamp_header: str = ""
+    id_header: str = ""
+    secret_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPlace:
-    """Where a product puts the key that it was given: a header (lower case; behind `scheme` and a space, if any), or a member of the JSON body."""
+    """Where a product puts the key that it was given: a header (lower case; behind `scheme` and a space, if any), or a member of the JSON body
+    (the first of these names that it has)."""
 
     header: str = ""
     scheme: str = ""
-    member: str = ""
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bot.domain import effects
@@ -15,19 +16,23 @@ from bot.domain.alert import Alert
 from bot.domain.catalogue import Service
 from bot.domain.effects import Effect
 from bot.domain.escalation import Policy, Track
-from bot.domain.incident import Change, Incident, State, entered, refreshed
+from bot.domain.incident import Change, Incident, State, entered, refreshed, warned
 from bot.domain.naming import channel_name, human_title
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.routing import Route
 
 OFFER_AT_LATEST = timedelta(seconds=5)
+MOST_PROBLEMS = 50
 
 # ------------------------------------------------------------------------------------------------ how it begins and begins again
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What triage and the configuration say about a new incident: its group, severity, whom to page, and its service when that is known."""
+    """What triage and the configuration say about a new incident: its group, severity, whom to page and through what, its service when known.
+
+    `doubts`: what is odd about its alerts, for people. `storm`: why it stands for a storm of alerts; empty: it does not.
+    """
 
     group_key: str
     labels: Mapping[str, str]
@@ -35,17 +40,29 @@ class Opening:
     policies: tuple[Policy, ...]
     route: Route
     service: Service | None = None
+    media: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    storm: str = ""
 
 
 def opened(incident_id: int, alerts: Iterable[Alert], opening: Opening, now: datetime) -> Change:
     """A new incident for the firing `alerts` (at least one) of one group."""
     firing, route, service = tuple(alerts), opening.route, opening.service
     first = firing[0]
+    test = all(alert.test for alert in firing)
+    title = f"Alert storm on {route.path}" if opening.storm else human_title(first)
     incident = Incident(
         id=incident_id,
-        title=human_title(first),
+        title=f"[TEST] {title}" if test else title,
         severity=opening.severity,
-        service=first.service,
+        media=opening.media,
+        test=test,
+        storm_at=now if opening.storm else None,
+        problems=_problems((), firing) if opening.storm else (),
+        interval=route.interval,
+        repeat=route.repeat,
+        news_at=now,
+        service="" if opening.storm else first.service,
         group_key=opening.group_key,
         labels={**(service.targets if service else {}), **opening.labels},
         owner=service.owner if service else "",
@@ -57,11 +74,16 @@ def opened(incident_id: int, alerts: Iterable[Alert], opening: Opening, now: dat
         alerts=len(firing),
         tracks=tuple(Track(policy=policy) for policy in opening.policies),
         opened_at=now,
-        channel_name=channel_name(incident_id, first.service, first.name),
+        channel_name=channel_name(
+            incident_id, "" if opening.storm else first.service, "alert storm" if opening.storm else first.name
+        ),
     )
-    text = f"{incident.ref} opened: {incident.title}"
+    text = f"{incident.ref} opened: {incident.title}" + (f" ({opening.storm})" if opening.storm else "")
     change = entered(incident, "opened", text, now, data={"alerts": _described(firing), "route": incident.route})
-    return change.ask(*_beginning(change.incident, now))
+    change = change.ask(*_beginning(change.incident, now))
+    for doubt in opening.doubts:
+        change = change.then(partial(warned, text=doubt, now=now))
+    return change
 
 
 def declared(
@@ -116,6 +138,7 @@ def _beginning(incident: Incident, now: datetime) -> list[Effect]:
         effects.topic(number, now),
         effects.gather(number, epoch, now),
         effects.offer(number, epoch, now + OFFER_AT_LATEST),  # sooner, when the context is there to decide by
+        *([effects.remind(number, epoch, now + incident.repeat)] if incident.repeat else []),
     ]
 
 
@@ -134,11 +157,16 @@ def alerts_received(
                 "alert_firing",
                 f"{_count(firing)} firing: {_names(firing)}",
                 now,
-                data={"alerts": _described(firing)},
+                data={"alerts": _described(firing), "count": len(firing)},
                 firing=current.firing + len(firing),
                 alerts=current.alerts + len(firing) - known,
+                storm_at=now if current.storm_at else None,
+                problems=_problems(current.problems, firing) if current.storm_at else (),
             )
         )
+        if change.incident.is_open:
+            due = max(now, (change.incident.news_at or now) + change.incident.interval)
+            change = change.ask(effects.news(incident.id, due))
     if resolved:
         change = change.then(
             lambda current: entered(
@@ -248,6 +276,13 @@ def postmortem_written(incident: Incident, path: str, now: datetime) -> Change:
         incident, "postmortem", f"Post-mortem written: {path}", now, data={"path": path}, postmortem_path=path
     )
     return change.ask(effects.share_review(incident.id, incident.epoch, now), effects.card(incident.id, now))
+
+
+def _problems(known: tuple[str, ...], alerts: tuple[Alert, ...]) -> tuple[str, ...]:
+    """What a storm is made of: the first different titles."""
+    if len(known) >= MOST_PROBLEMS:
+        return known
+    return tuple(dict.fromkeys((*known, *(human_title(alert) for alert in alerts))))[:MOST_PROBLEMS]
 
 
 def _names(alerts: tuple[Alert, ...]) -> str:

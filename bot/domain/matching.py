@@ -1,4 +1,4 @@
-"""Label matchers with Alertmanager's syntax and semantics. Used by routes, runbooks and (later) silences.
+"""Label matchers with Alertmanager's syntax and semantics. Used by routes, silences, inhibition and runbooks.
 
 Source: https://prometheus.io/docs/alerting/latest/configuration/#matcher . A regular expression is anchored at both ends;
 a missing label equals the empty string.
@@ -31,7 +31,10 @@ class Matcher:
     _regex: Regex | None = field(default=None, compare=False, repr=False)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        have = labels.get(self.name, "")
+        return self.fits(labels.get(self.name, ""))
+
+    def fits(self, have: str) -> bool:
+        """Whether a label of this value matches; a missing one has the empty value."""
         if self._regex is None:
             return (have == self.value) == (self.op == "=")
         return self._regex.fullmatch(have) == (self.op == "=~")

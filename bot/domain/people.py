@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.domain.quiet import OwnHours
+
 
 class Person(BaseModel):
     """Someone in oncall.yaml. `slack` is a Slack user id; without it the person cannot be paged through Slack."""
@@ -17,6 +19,7 @@ class Person(BaseModel):
     name: str
     slack: str = ""
     email: str = ""
+    quiet: OwnHours = OwnHours()
 
 
 class Rotation(BaseModel):
@@ -63,6 +66,11 @@ class Directory(BaseModel):
             if person.slack and person.slack == user_id:
                 return Actor(id=person.key, name=person.name)
         return Actor(id=f"slack:{user_id}", name=name or user_id)
+
+    def free_at(self, target: str, severity: str, now: datetime) -> datetime | None:
+        """When a `person:…` can be paged for this severity again, by their own hours; None when that is now, and for whatever is no person."""
+        person = self.people.get(target.removeprefix("person:")) if target.startswith("person:") else None
+        return person.quiet.until(severity, now) if person else None
 
     def has_role(self, actor: Actor, role: str) -> bool:
         return actor.id in self.roles.get(role, ())

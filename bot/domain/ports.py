@@ -15,13 +15,15 @@ from pydantic import BaseModel
 
 from bot.domain.alert import AlertState, Received
 from bot.domain.context import Context, Finding
+from bot.domain.digest import Digest
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident
-from bot.domain.incoming import Incoming, Parsed
+from bot.domain.incoming import ChangeEvent, Incoming, Parsed
 from bot.domain.people import Person
 from bot.domain.plan import Plan, Question, Target, Undo
 from bot.domain.policy import Touch
 from bot.domain.run import Run
+from bot.domain.silence import Silence
 from bot.domain.step import StepRun
 from bot.domain.timeline import Entry
 
@@ -95,6 +97,53 @@ class Tx(Protocol):
     async def alert_log(self, alert_key: str, limit: int = 50) -> tuple[Received, ...]:
         """The newest log lines of one alert, newest first."""
 
+    async def log_between(
+        self, since: datetime, until: datetime, after: int = 0, limit: int = 1000
+    ) -> tuple[tuple[int, Received], ...]:
+        """The log lines of a time (`until` not included), oldest first, each with its number; a page begins after the number of the last one."""
+
+    async def alerts_called(self, text: str, limit: int = 20) -> tuple[AlertState, ...]:
+        """Alerts whose key or fingerprint is this text, or whose fingerprint begins with it; the most recent first. None for the empty text."""
+
+    async def due_again(self, now: datetime, limit: int = 500) -> tuple[AlertState, ...]:
+        """Alerts that are to be looked at again by now (`again_at`), the earliest first."""
+
+    async def look_again(self, held_by: Collection[str] | None, now: datetime) -> int:
+        """What is held by one of these (None: by anything) is to be looked at again now; how many alerts."""
+
+    async def held_alerts(self, limit: int = 1000) -> tuple[AlertState, ...]:
+        """Alerts that fire and are held, the most recent first."""
+
+    async def hidden_by(self, keys: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Per key of what holds alerts: how many alerts it holds now, and how many different ones it ever held (as far as the log goes back)."""
+
+    async def inhibitors(self, keys: Collection[str]) -> dict[str, dict[str, str]]:
+        """Per key the firing alerts that stand under it: alert key -> name. At most three a key; a key without any is left out."""
+
+    async def stand_under(self, standing: Mapping[str, tuple[str, Collection[str]]]) -> None:
+        """Per alert key its name and all the keys that it stands under from now on, instead of those before (none: it holds nothing any more)."""
+
+    async def firing_alerts(self, after: str = "", limit: int = 1000) -> tuple[AlertState, ...]:
+        """A page of all alerts that fire, by alert key, beginning behind `after`."""
+
+    # silences
+    async def counter(self, name: str) -> int:
+        """How far `next_id` has counted; 0 before the first. A counter is also how replicas see that something has changed."""
+
+    async def silence(self, number: int) -> Silence | None: ...
+    async def silences(self, now: datetime, *, over: bool = False, limit: int = 5000) -> tuple[Silence, ...]:
+        """Those that are not over (also those in the future), by number; with `over` the newest of all, newest first."""
+
+    async def save_silence(self, silence: Silence) -> None:
+        """Insert or replace by number."""
+
+    # what was changed in the world
+    async def save_events(self, events: Collection[ChangeEvent]) -> int:
+        """Insert, or replace what has the same source and key unless that is newer; how many were new or changed."""
+
+    async def events(self, since: datetime, until: datetime, limit: int = 200) -> tuple[ChangeEvent, ...]:
+        """Those of a time (`until` included), the newest first."""
+
     # incidents and their timelines
     async def incident(self, incident_id: int) -> Incident | None:
         """One incident, locked until the commit."""
@@ -108,6 +157,12 @@ class Tx(Protocol):
     async def incident_of_channel(self, channel_id: str) -> Incident | None: ...
     async def list_incidents(self, *, only_open: bool, limit: int = 50) -> tuple[Incident, ...]:
         """The newest first."""
+
+    async def opened_since(self, since: datetime, limit: int = 1000) -> tuple[tuple[str, datetime], ...]:
+        """Group key and time of the incidents that were opened since, newest first."""
+
+    async def incidents_between(self, since: datetime, until: datetime, limit: int = 5000) -> tuple[Incident, ...]:
+        """Those that were opened in this time (`until` not included), oldest first."""
 
     async def resolved_before(self, at: datetime, limit: int = 100) -> tuple[Incident, ...]:
         """Incidents that are resolved since before `at` and not yet closed."""
@@ -185,7 +240,11 @@ class Store(Protocol):
 
     async def backlog(self, now: datetime) -> tuple[Backlog, ...]: ...
     async def prune(self, before: datetime, limit: int = 1000) -> int:
-        """Delete delivered rows, expired once-keys and the like that are older than `before`."""
+        """Delete delivered rows, expired once-keys and the like that are older than `before`, at most `limit` of each; how many there were."""
+
+    async def prune_log(self, before: datetime, limit: int = 1000) -> int:
+        """Delete what is only a record any more: lines of the alert log, silences that ended, events and dead rows that are older than `before`,
+        the oldest first, at most `limit` of each; how many there were."""
 
     async def wait_for_work(self, seconds: float) -> None:
         """Return when effects may have come due through a commit here or on another replica, or after that many seconds."""
@@ -221,6 +280,9 @@ class Room(Protocol):
 
     async def alarm(self, text: str, key: str, again: bool) -> str:
         """A message in the fallback channel."""
+
+    async def digest(self, channel: str, digest: Digest, key: str, again: bool) -> str:
+        """What was held, in a channel by name (empty: the fallback channel); the message's ts."""
 
     async def show_context(self, incident: Incident, context: Context, again: bool) -> str:
         """Post or update (`context.message_ts`) what was found; pictures are uploaded beside it once."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
+from bot.domain.alert import Alert
 from bot.domain.redaction_patterns import MARK, NO_VALUE, OPTIONAL, PATTERNS, WORDS, Pattern, kind_of
 
 LONGEST = 1_000_000
@@ -52,6 +54,11 @@ class Redactor:
         The label `secret` with a Kubernetes name for a value is the name of a Secret (kube-state-metrics), which is none.
         """
         return {name: self._label(name, value) for name, value in labels.items()}
+
+    def alert(self, alert: Alert) -> Alert:
+        """The alert without secrets in its labels, annotations and link."""
+        labels, annotations = self.labels(alert.labels), self.labels(alert.annotations)
+        return replace(alert, labels=labels, annotations=annotations, url=self(alert.url))
 
     def _label(self, name: str, value: str) -> str:
         if name in self._harmless_names:

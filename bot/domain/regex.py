@@ -25,11 +25,23 @@ class Regex:
         """Whether the whole text matches. Half a surrogate pair counts as `?`."""
         return self._compiled.fullmatch(text.encode(errors="replace")) is not None
 
+    def search(self, text: str) -> tuple[str, ...] | None:
+        """The first place that matches: the whole of it, then its groups (empty where one took no part). None when there is none."""
+        match = self._compiled.search(text.encode(errors="replace"))
+        if match is None:
+            return None
+        return tuple((part or b"").decode(errors="replace") for part in (match.group(0), *match.groups()))
+
+    def without(self, text: str, instead: str = " ") -> str:
+        """The text with every place that matches replaced."""
+        replaced: bytes = self._compiled.sub(instead.encode(), text.encode(errors="replace"))
+        return replaced.decode(errors="replace")
+
 
 @lru_cache(maxsize=4096)
 def _compiled(text: str) -> Any:
     options = re2.Options()
-    options.dot_nl = True  # as Prometheus compiles them
+    options.dot_nl = False  # as Alertmanager compiles them
     options.log_errors = False
     try:
         return re2.compile(text.encode(errors="replace"), options)

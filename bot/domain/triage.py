@@ -1,123 +1,292 @@
-"""Triage: what becomes of one alert, and why. Pure; called by flow/intake for every alert, in order.
+"""Triage: what becomes of one alert, and why. Pure; called by flow/judging for every alert, in order.
 
-The order of the stages is written once, in `STAGES`. A stage passes the alert on (None) or says why it ends here (a `Verdict`).
+The order of the stages is written once, in `STAGES`. A stage passes the alert on (None) or says why it ends here (a `Verdict`). What a stage asks has
+a module of its own (silence, inhibition, flapping, …); what it finds goes into the trail, so that everything can be explained afterwards (P8).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
-from bot.domain import routing
-from bot.domain.alert import Alert, AlertState
-from bot.domain.incident import Incident, State
-from bot.domain.routing import Route
-
-OUTCOMES = ("opened", "joined", "reopened", "repeated", "resolved", "ignored")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of an alert: one of OUTCOMES, the reason that people read, and the stages it went through."""
-
-    outcome: str
-    reason: str
-    trail: tuple[str, ...] = ()
-    incident_id: int | None = None
-    group_key: str = ""
-
-
-@dataclass(slots=True)
-class View:
-    """All that triage may know. Intake keeps it up to date between the alerts of one batch; `incidents` has the newest not closed per group key."""
-
-    root: Route
-    states: MutableMapping[str, AlertState] = field(default_factory=dict)
-    incidents: MutableMapping[str, Incident] = field(default_factory=dict)
-    by_id: MutableMapping[int, Incident] = field(default_factory=dict)
-
-    def incident_of(self, alert: Alert) -> Incident | None:
-        state = self.states.get(alert.key)
-        return self.by_id.get(state.incident_id) if state and state.incident_id else None
-
-
-@dataclass(slots=True)
-class Passing:
-    """An alert on its way through the stages, with what the earlier ones found."""
-
-    alert: Alert
-    trail: list[str] = field(default_factory=list)
-    routes: tuple[Route, ...] = ()
-    group_key: str = ""
-    group_labels: Mapping[str, str] = field(default_factory=dict)
-
+from bot.domain.alert import Held
+from bot.domain.flapping import shown
+from bot.domain.incident import Incident
+from bot.domain.passing import Passing, Verdict, View
+from bot.domain.quiet import held_by
+from bot.domain.silence import Silence, shown_time
+from bot.domain.storm import storm_key
 
 Stage = Callable[[Passing, View, datetime], Verdict | None]
+REORDERED = timedelta(minutes=15)  # a copy of a firing that comes so long after its resolve is not a late copy any more
+LOOK_AGAIN = timedelta(minutes=5)  # at what has no end of its own
 
 
-def triage(alert: Alert, view: View, now: datetime) -> tuple[Verdict, Passing]:
-    """The verdict on one alert, and what the stages found (its routes and group)."""
-    passing = Passing(alert)
-    for stage in STAGES:
+def triage(passing: Passing, view: View, now: datetime) -> Verdict:
+    """The verdict on one alert."""
+    for name, stage in STAGES.items():
+        passing.stage = name
         verdict = stage(passing, view, now)
         if verdict is not None:
-            return verdict, passing
-    raise AssertionError("the last stage, grouped, always decides")
+            return verdict
+    raise AssertionError("the last stage, storm, always decides")
 
 
-def repeated(passing: Passing, view: View, now: datetime) -> Verdict | None:
-    """An alert that is in the state already; a resolve of what never fired or of an older firing."""
-    alert, known = passing.alert, view.states.get(passing.alert.key)
-    incident = view.incident_of(alert)
-    where = incident.ref if incident else "no incident"
-    if not alert.firing:
-        if known is None:
-            return _ends(passing, "ignored", "a resolve for an alert that has not fired here: nothing to resolve")
-        if not known.alert.firing:
-            return _ends(passing, "repeated", f"it is resolved already ({where})", incident)
-        if alert.ends_at is not None and alert.ends_at < known.alert.starts_at:
-            return _ends(passing, "ignored", "a resolve of an earlier firing: it has fired again since", incident)
-        return _ends(passing, "resolved", f"it no longer fires ({where})", incident)
-    if known is not None and known.alert.firing and incident is not None:
-        if incident.is_open:
-            return _ends(passing, "repeated", f"it is firing already and belongs to {where}", incident)
-        if incident.state is State.RESOLVED and incident.reopens(now):
-            return _ends(passing, "repeated", f"still firing; {where} was resolved a short while ago", incident)
-        passing.trail.append(f"repeated: still firing although {where} is {incident.state}, so it counts as new")
-        return None
-    if known is not None and not known.alert.firing and alert.starts_at < known.alert.starts_at:
-        return _ends(passing, "ignored", "an older firing than the one that has resolved since", incident)
-    fired = known is not None and known.alert.firing
-    passing.trail.append(f"repeated: no, {'it fires but has no incident' if fired else 'it was not firing before'}")
+# ------------------------------------------------------------------------------------------------ is there anything new?
+
+
+def relabel(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """Labels are set and mapped; what a rule drops ends here, unless it is firing already: then its end must still be heard of."""
+    found, known = passing.relabelled, passing.known
+    if found.alert is None:
+        if known is None or not known.alert.firing:
+            return passing.ends("dropped", f"relabel rule {found.dropped_by!r} drops it")
+        passing.trail.append(f"relabel: rule {found.dropped_by!r} drops it from its next firing on")
+    elif found.by:
+        passing.trail.append(f"relabel: changed by {', '.join(found.by)}")
     return None
 
 
+def repeated(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """What is known already."""
+    alert, known = passing.alert, passing.known
+    incident = view.incident_of(alert)
+    if known is None or (passing.again and _held_open(passing, view)):
+        return None
+    if not alert.firing:
+        where = incident.ref if incident else "no incident"
+        return None if known.alert.firing else passing.ends("repeated", f"it is resolved already ({where})", incident)
+    if not known.alert.firing:
+        return None
+    if known.held is not None:
+        passing.trail.append(f"repeated: it is held ({known.held.by}), and is looked at again")
+        return None
+    if incident is None:
+        passing.trail.append("repeated: it fires already, but has no incident")
+        return None
+    if incident.is_open:
+        return passing.ends("repeated", f"it is firing already and belongs to {incident.ref}", incident)
+    if incident.reopens(now):
+        return passing.ends("repeated", f"still firing; {incident.ref} was resolved a short while ago", incident)
+    passing.trail.append(f"repeated: still firing although {incident.ref} is {incident.state}, so it counts as new")
+    return None
+
+
+def stale(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """What comes too late to matter: the order in which deliveries arrive is not the order of what they tell of."""
+    alert, known = passing.alert, passing.known
+    if not alert.firing:
+        if known is None:
+            return passing.ends("ignored", "a resolve for an alert that has not fired here: nothing to resolve")
+        if known.alert.firing and alert.ends_at is not None and alert.ends_at < known.alert.starts_at:
+            reason = "a resolve of an earlier firing: it has fired again since"
+            return passing.ends("ignored", reason, view.incident_of(alert))
+        return None
+    if known is None or known.alert.firing:
+        return None
+    if _over_before_heard_of(passing, now):
+        over_at = known.alert.ends_at or known.alert.starts_at
+        passing.late = True
+        passing.trail.append(f"stale: it was over at {shown_time(over_at)}, which was heard of first")
+    elif _older(passing, now):
+        reason = "an older firing than the one that has resolved since"
+        return passing.ends("ignored", reason, view.incident_of(alert))
+    return None
+
+
+def over_already(passing: Passing, now: datetime) -> bool:
+    """Whether it tells of a firing whose end is known."""
+    return _over_before_heard_of(passing, now) or _older(passing, now)
+
+
+def _over_before_heard_of(passing: Passing, now: datetime) -> bool:
+    """Whether the end of this firing came in a short while ago, and the firing itself only comes now."""
+    alert, known = passing.alert, passing.known
+    if known is None or known.alert.firing or now - known.last_seen > REORDERED:
+        return False
+    over_at = known.alert.ends_at or known.alert.starts_at
+    if known.orphan:
+        return alert.starts_at <= over_at
+    return alert.starts_at == known.alert.starts_at < over_at and alert.starts_at not in known.fired
+
+
+def _older(passing: Passing, now: datetime) -> bool:
+    """Whether it is a late copy of a firing that is over."""
+    alert, known = passing.alert, passing.known
+    if known is None or known.alert.firing or known.orphan:
+        return False
+    same = alert.starts_at == known.alert.starts_at < (known.alert.ends_at or known.alert.starts_at)
+    return alert.starts_at < known.alert.starts_at or (same and now - known.last_seen <= REORDERED)
+
+
+# ------------------------------------------------------------------------------------------------ is there a reason to stay quiet?
+
+
+def silenced(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """Somebody said that it is to be quiet for a while."""
+    if not passing.alert.firing or _held_open(passing, view):
+        return None
+    return _covered(passing, "silenced", view.silences.covering(passing.alert.labels, now), now)
+
+
+def in_maintenance(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """It is being worked on: a window in the configuration, or one that somebody made."""
+    if not passing.alert.firing or _held_open(passing, view):
+        return None
+    return _covered(passing, "maintenance", view.maintenance.covering(passing.alert.labels, now), now)
+
+
+def _held_open(passing: Passing, view: View) -> bool:
+    """It flaps, and counts as one of its open incident's until it is calm: nobody is paged for it, and nothing else may take it out of there."""
+    incident = view.incident_of(passing.alert)
+    return passing.known is not None and passing.known.calm_at is not None and incident is not None and incident.is_open
+
+
+def _covered(passing: Passing, outcome: str, by: Silence | None, now: datetime) -> Verdict | None:
+    if by is None:
+        return None
+    return _held(passing, outcome, by.key, by.why(now), by.until(now) or now + LOOK_AGAIN)
+
+
+def inhibited(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """Another alert that fires explains it."""
+    if not passing.alert.firing or not view.inhibitors or _held_open(passing, view):
+        return None
+    for reason in view.signal.inhibition.held_under(passing.alert):
+        others = [name for key, name in view.inhibitors.get(reason.key, {}).items() if key != passing.alert.key]
+        if others:
+            return _held(passing, "inhibited", reason.key, f"{reason.said} {min(others)}", now + LOOK_AGAIN)
+    return None
+
+
+def flapping(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """It comes and goes: its incident is held open, and nobody is paged again, until nothing has changed for a while."""
+    alert, known, rule = passing.alert, passing.known, view.signal.flapping
+    incident = view.incident_of(alert)
+    if known is None or incident is None:
+        return None
+    if _held_open(passing, view):
+        calm = f"it has been calm for {shown(rule.calm)}"
+        if passing.again and known.alert.firing:
+            return passing.ends("repeated", f"{calm}: it fires without a break", incident, calm=True)
+        if passing.again:
+            return passing.ends("resolved", f"{calm}: it no longer fires", incident, calm=True)
+        return passing.ends("flapping", f"it flaps: {incident.ref} is held open until it is calm", incident)
+    if alert.firing and not known.alert.firing and not passing.late:
+        passing.flaps = rule.flaps(rule.begun(known.fired, alert.starts_at))
+        if passing.flaps:
+            passing.trail.append(f"flapping: {rule.said()}")
+    return None
+
+
+def resolved(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """Whatever does not fire ends here."""
+    if passing.alert.firing:
+        return None
+    incident, held = view.incident_of(passing.alert), passing.known.held if passing.known else None
+    where = incident.ref if incident else f"no incident: it was held by {held.by}" if held else "no incident"
+    return passing.ends("resolved", f"it no longer fires ({where})", incident)
+
+
+def quiet_hours(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """Not bad enough for this time of day: it waits for the end of the hours, and stands in the digest."""
+    found = held_by(view.signal.quiet, passing.alert.labels, passing.severity, now) if view.signal.quiet else None
+    if found is not None:
+        hours, until = found
+        reason = f"quiet hours {hours.name!r} for {passing.severity} until {shown_time(until)}"
+        return _held(passing, "quiet", f"quiet:{hours.name}", reason, until)
+    people = view.first_paged.get(passing.routes[0].policy, ()) if view.first_paged and passing.routes else ()
+    free = [view.directory.free_at(target, passing.severity, now) for target in people]
+    if free and all(at is not None for at in free):
+        soonest = min(at for at in free if at is not None)
+        names = ", ".join(view.directory.name_of(target) for target in people)
+        reason = f"{names} cannot be paged for {passing.severity} until {shown_time(soonest)}, by their own hours"
+        return _held(passing, "quiet", "quiet:people", reason, soonest)
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ whose is it, and is it one of many?
+
+
 def routed(passing: Passing, view: View, now: datetime) -> Verdict | None:
-    """The label tree: which policies and which grouping."""
-    passing.routes = routing.find(view.root, passing.alert.labels)
+    """The label tree: which policies and which grouping. What may only be logged ends here."""
     if not passing.routes:
-        return _ends(passing, "ignored", "no route matches its labels, not even the root")
-    passing.trail.append("routed: " + ", then ".join(str(route) for route in passing.routes))
+        return passing.ends("ignored", "no route matches its labels, not even the root")
+    routes = passing.routes
+    passing.trail.append(f"routed: {routes[0]}" if len(routes) == 1 else "routed: " + ", then ".join(map(str, routes)))
+    if passing.only_logged:
+        return passing.ends("logged", f"{passing.severity} is only logged ({passing.judged.because})")
     return None
 
 
 def grouped(passing: Passing, view: View, now: datetime) -> Verdict | None:
-    """The incident it belongs to: an open one of its group, one to reopen, or a new one."""
+    """The incident it belongs to: an open one of its group, or one to reopen. A new group may have to wait for what explains it."""
     route = passing.routes[0]
-    passing.group_labels = routing.group_labels(route, passing.alert)
-    passing.group_key = routing.group_key(route, passing.group_labels)
     incident = view.incidents.get(passing.group_key)
-    by = ", ".join(route.group_by) or "nothing"
-    if incident is not None and incident.is_open:
-        return _ends(passing, "joined", f"{incident.ref} is open for this group (by {by})", incident)
-    if incident is not None and incident.reopens(now):
-        return _ends(passing, "reopened", f"{incident.ref} was resolved less than {route.reopen_within} ago", incident)
-    return _ends(passing, "opened", f"nothing is open for this group (by {by})")
+    if incident is not None and (incident.is_open or incident.reopens(now)):
+        return _in_group(passing, incident)
+    known = passing.known.held if passing.known else None
+    waiting = known if known is not None and known.outcome == "waiting" else None
+    if route.wait and not passing.late and (waiting is not None or not passing.again):
+        until = waiting.again_at if waiting and waiting.again_at else now + route.wait
+        if now < until:
+            return _held(
+                passing, "waiting", f"group:{passing.group_key}", f"its group waits {shown(route.wait)}", until
+            )
+    passing.trail.append(f"grouped: nothing is open for this group (by {route.by})")
+    return None
 
 
-STAGES: tuple[Stage, ...] = (repeated, routed, grouped)
+def _in_group(passing: Passing, incident: Incident) -> Verdict:
+    route = passing.routes[0]
+    more = {"group_key": passing.group_key, "flaps": passing.flaps}
+    if passing.late:
+        return passing.ends(
+            "late", f"it fired and was over before it was heard of; {incident.ref} has its group", incident, **more
+        )
+    if incident.is_open:
+        return passing.ends("joined", f"{incident.ref} is open for this group (by {route.by})", incident, **more)
+    reason = f"{incident.ref} was resolved less than {route.reopen_within} ago"
+    return passing.ends("reopened", reason, incident, **more)
 
 
-def _ends(passing: Passing, outcome: str, reason: str, incident: Incident | None = None) -> Verdict:
-    return Verdict(outcome, reason, tuple(passing.trail), incident.id if incident else None, passing.group_key)
+def storm(passing: Passing, view: View, now: datetime) -> Verdict | None:
+    """A new incident, unless there have been too many: then one for all of them."""
+    route, rule = passing.routes[0], view.signal.storm
+    key = storm_key(route)
+    incident = view.incidents.get(key)
+    blows = rule.blows(view.opened.get(route.key, ()), now)
+    if incident is not None and (blows or rule.still(incident.storm_at, now)):
+        reason = f"{incident.ref} is a storm of alerts on {route.path}"
+        if incident.is_open:
+            return passing.ends("joined", reason, incident, group_key=key, storm=True)
+        if incident.reopens(now):
+            reason += ", and was resolved a short while ago"
+            return passing.ends("reopened", reason, incident, group_key=key, storm=True)
+    if blows:
+        many = f"more than {rule.more_than} incidents on {route.path} within {shown(rule.within)}"
+        return passing.ends("opened", f"{many}: a storm, which is one incident", group_key=key, storm=True)
+    return passing.ends(
+        "opened", f"nothing is open for this group (by {route.by})", group_key=passing.group_key, flaps=passing.flaps
+    )
+
+
+def _held(passing: Passing, outcome: str, by: str, reason: str, again_at: datetime) -> Verdict:
+    """What was over before it was heard of need not be looked at again."""
+    return passing.ends(outcome, reason, held=None if passing.late else Held(outcome, by, again_at.astimezone(UTC)))
+
+
+STAGES: dict[str, Stage] = {
+    "relabel": relabel,
+    "repeated": repeated,
+    "stale": stale,
+    "silenced": silenced,
+    "in maintenance": in_maintenance,
+    "inhibited": inhibited,
+    "flapping": flapping,
+    "resolved": resolved,
+    "quiet hours": quiet_hours,
+    "routed": routed,
+    "grouped": grouped,
+    "storm": storm,
+}

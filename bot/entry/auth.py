@@ -1,29 +1,39 @@
-"""Who may send: bearer tokens and signed bodies. Used by entry/webhooks and entry/api; without either, nobody may.
+"""Who may send: what a sender shows beside the body (a token, a password, a key, a secret address). Used by entry/webhooks, entry/mail and
+entry/operation; with nothing configured, nobody may. Signatures are in auth_hmac and auth_sns.
 
-A check has two halves, so that a stranger's body is never read: `admit` looks at the headers, `check` at the whole body.
+A check has two halves, so that a stranger's body is not read: `admit` sees the request without its body, `check` the whole.
+Secrets are compared by digest and in constant time.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
-import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from bot.domain.alert import OnceOnly
+from bot.domain.incoming import Incoming, KeyPlace
 from bot.entry.problems import Refused
+from bot.plugins import payload
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tocsin"'}
+HOW_BEARER = "send `Authorization: Bearer <token>`"
+HOW_BASIC = "send `Authorization: Basic <base64 of user:password>`"
 
 
 class Auth(Protocol):
-    """Raises Refused. `check` returns what makes the delivery good once, if anything does: intake remembers it together with the alerts."""
+    """Raises Refused. `admit` gives back the request as the source may see it (without the token, when that was in the path).
 
-    def admit(self, headers: Mapping[str, str], now: datetime) -> None: ...
-    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None: ...
+    `check` returns what makes the delivery good once, if anything does: intake remembers it together with the alerts.
+    """
+
+    def admit(self, head: Incoming, now: datetime) -> Incoming: ...
+    async def check(self, incoming: Incoming, now: datetime) -> OnceOnly | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +42,12 @@ class Nobody:
 
     setting: str = "token"
 
-    def admit(self, headers: Mapping[str, str], now: datetime) -> None:
+    def admit(self, head: Incoming, now: datetime) -> Incoming:
         raise Refused(
             403, "nothing is configured that could let a sender in here", f"set `{self.setting}` in tocsin.yaml"
         )
 
-    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None:
+    async def check(self, incoming: Incoming, now: datetime) -> OnceOnly | None:
         raise AssertionError("admit refuses everybody")
 
 
@@ -45,88 +55,147 @@ class Bearer:
     """`Authorization: Bearer <token>`. Several tokens may be valid at a time, so that they can be changed without a gap."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        self._digests = tuple(_digest(token) for token in tokens)
-        if not self._digests or _digest("") in self._digests:
-            raise ValueError("a bearer token must not be empty")
+        self._known = Known(tokens, "a bearer token")
 
-    def admit(self, headers: Mapping[str, str], now: datetime) -> None:
-        given = headers.get("Authorization", "")
-        scheme, _, token = given.partition(" ")
-        if not given:
-            raise Refused(401, "the Authorization header is missing", "send `Authorization: Bearer <token>`", CHALLENGE)
-        if scheme.lower() != "bearer":
-            raise Refused(
-                401,
-                "the Authorization header is not of the Bearer scheme",
-                "send `Authorization: Bearer <token>`",
-                CHALLENGE,
-            )
-        digest = _digest(token.strip())
-        if not any(hmac.compare_digest(digest, one) for one in self._digests):
+    def admit(self, head: Incoming, now: datetime) -> Incoming:
+        token = _authorization(head, "Bearer", HOW_BEARER, CHALLENGE)
+        if not self._known.has(token):
             raise Refused(
                 401, "the bearer token is wrong", "compare it with the one that tocsin.yaml refers to", CHALLENGE
             )
+        return head
 
-    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None:
+    async def check(self, incoming: Incoming, now: datetime) -> OnceOnly | None:
         return None
 
 
-@dataclass(slots=True)
-class Signed:
-    """HMAC-SHA256 in hex over `v0:{timestamp}:{body}`, as Slack signs: `X-Tocsin-Signature: v0=…`, `X-Tocsin-Timestamp: <epoch seconds>`.
+class Basic:
+    """`Authorization: Basic <base64 of user:password>`. The user is as secret as the password: which of them was wrong is not told."""
 
-    The body is signed as it is before any Content-Encoding. A signature is good once, and only near its time.
-    """
+    def __init__(self, user: str, passwords: Iterable[str]) -> None:
+        self._known = Known((f"{user}:{password}" if password else "" for password in passwords), "a password")
 
-    secrets: tuple[str, ...]
-    tolerance: timedelta = timedelta(minutes=5)
-    signature_header: str = "X-Tocsin-Signature"
-    timestamp_header: str = "X-Tocsin-Timestamp"
+    def admit(self, head: Incoming, now: datetime) -> Incoming:
+        challenge = {"WWW-Authenticate": 'Basic realm="tocsin", charset="UTF-8"'}
+        given = _authorization(head, "Basic", HOW_BASIC, challenge)
+        try:
+            shown = base64.b64decode(given.encode("ascii"), validate=True).decode("utf-8", "surrogateescape")
+        except (UnicodeEncodeError, binascii.Error) as error:
+            raise Refused(401, "the Authorization header is not base64", HOW_BASIC, challenge) from error
+        if not self._known.has(shown):
+            hint = "compare them with what stands under `basic` in tocsin.yaml"
+            raise Refused(401, "the user or the password is wrong", hint, challenge)
+        return head
 
-    def __post_init__(self) -> None:
-        if not self.secrets or not all(self.secrets):
-            raise ValueError("a signing secret must not be empty")
+    async def check(self, incoming: Incoming, now: datetime) -> OnceOnly | None:
+        return None
 
-    def admit(self, headers: Mapping[str, str], now: datetime) -> None:
-        self._given(headers, now)
 
-    def check(self, headers: Mapping[str, str], body: bytes, now: datetime) -> OnceOnly | None:
-        signature, timestamp, at = self._given(headers, now)
-        signed = b"v0:" + timestamp.encode() + b":" + body
-        expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in self.secrets]
-        if not any(hmac.compare_digest(signature, one) for one in expected):
-            raise self._refused(
-                "the signature does not fit the body",
-                "sign `v0:{timestamp}:{body}` with the secret that tocsin.yaml refers to",
-            )
-        return OnceOnly(f"signature:{signature}", at + 2 * self.tolerance)
+class PathToken:
+    """`/webhooks/<source>/<token>[/rest]`, for products that can only be given an address. It is taken off before anything else sees the path."""
 
-    def _given(self, headers: Mapping[str, str], now: datetime) -> tuple[str, str, datetime]:
-        signature, timestamp = headers.get(self.signature_header, ""), headers.get(self.timestamp_header, "")
-        for name, value in ((self.signature_header, signature), (self.timestamp_header, timestamp)):
-            if not value:
-                raise self._refused(
-                    f"the {name} header is missing", "sign `v0:{timestamp}:{body}` and send both headers"
-                )
-        digest = signature.removeprefix("v0=")
-        if digest == signature or len(digest) != 64 or not set(digest) <= set(string.hexdigits.lower()):
-            raise self._refused(
-                f"{self.signature_header} is not a signature", "send `v0=` and 64 lower-case hexadecimal digits"
-            )
-        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 11):
-            raise self._refused(f"{self.timestamp_header} is not a time", "send whole seconds since 1970")
-        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(timestamp))
-        if abs(now - at) > self.tolerance:
-            most = int(self.tolerance.total_seconds())
-            hint = f"sign anew with the time of sending; the clocks may differ by {most} s at most"
-            raise self._refused(f"the timestamp is {int(abs((now - at).total_seconds()))} s away from now", hint)
-        return digest, timestamp, at
+    CHALLENGE = {"WWW-Authenticate": 'Path realm="tocsin"'}  # noqa: RUF012
 
-    def _refused(self, error: str, hint: str) -> Refused:
-        return Refused(
-            401, error, hint, {"WWW-Authenticate": f'Signature realm="tocsin", headers="{self.signature_header}"'}
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self._known = Known(tokens, "a token")
+
+    def admit(self, head: Incoming, now: datetime) -> Incoming:
+        token, _, rest = head.path.partition("/")
+        if not token:
+            hint = "send to /webhooks/<source>/<token>, with the token that tocsin.yaml refers to"
+            raise Refused(401, "the token is missing from the address", hint, self.CHALLENGE)
+        if not self._known.has(token):
+            hint = "compare it with the one that tocsin.yaml refers to: /webhooks/<source>/<token>"
+            raise Refused(401, "the token in the address is wrong", hint, self.CHALLENGE)
+        return replace(head, path=rest.strip("/"))
+
+    def fits(self, token: str) -> bool:
+        """For addresses of another kind (`<source>+<token>@…`)."""
+        return self._known.has(token)
+
+    async def check(self, incoming: Incoming, now: datetime) -> OnceOnly | None:
+        return None
+
+
+class Key:
+    """A key where the sender's product puts it: in a header, or in the JSON body, which then has to be read before it is known whose it is."""
+
+    def __init__(self, keys: Iterable[str], place: KeyPlace) -> None:
+        self._known = Known(keys, "a key")
+        self._place = place
+
+    def admit(self, head: Incoming, now: datetime) -> Incoming:
+        if self._place.header in head.headers or not self._place.members:
+            self._judge(self._in_header(head))
+        return head
+
+    async def check(self, incoming: Incoming, now: datetime) -> OnceOnly | None:
+        if self._place.header not in incoming.headers and self._place.members:
+            self._judge(self._in_body(incoming.body))
+        return None
+
+    def _in_header(self, head: Incoming) -> str:
+        place = self._place
+        if not place.scheme:
+            return head.headers.get(place.header, "").strip()
+        scheme, _, key = head.headers.get(place.header, "").partition(" ")
+        return key.strip() if scheme.lower() == place.scheme.lower() else ""
+
+    def _in_body(self, body: bytes) -> str:
+        """BadInput when it is no JSON: without that nobody can tell whose it is."""
+        value = payload.load(body)
+        given = value if isinstance(value, dict) else {}
+        found = next((given[name] for name in self._place.members if name in given), None)
+        return found.strip() if isinstance(found, str) else ""
+
+    def _judge(self, key: str) -> None:
+        if self._known.has(key):
+            return
+        place = self._place
+        names = " or ".join(f"`{name}`" for name in place.members)
+        where = f"the {place.header} header" if place.header else f"{names} of the body"
+        if place.header and place.members:
+            where += f" or {names} of the body"
+        how = f"{place.scheme} <key>" if place.scheme else "the key"
+        challenge = {"WWW-Authenticate": f'{place.scheme or "Key"} realm="tocsin"'}
+        if not key:
+            raise Refused(401, f"the key is missing from {where}", f"send {how} there", challenge)
+        raise Refused(
+            401, f"the key in {where} is wrong", "compare it with the one that tocsin.yaml refers to", challenge
         )
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+class Known:
+    """The secrets that are valid now, by their digests. Raises ValueError when there is none, or an empty one."""
+
+    def __init__(self, secrets: Iterable[str], what: str) -> None:
+        self._digests = tuple(_digest(secret) for secret in secrets)
+        if not self._digests or _digest("") in self._digests:
+            raise ValueError(f"{what} must not be empty")
+
+    def has(self, given: str) -> bool:
+        digest = _digest(given)
+        fits = [hmac.compare_digest(digest, one) for one in self._digests]  # all of them, whichever it is
+        return any(fits)
+
+
+def lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by their names in lower case, as text that UTF-8 has a place for; of one that was sent more than once, the first counts."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        found.setdefault(name.lower(), value.encode("utf-8", "replace").decode())
+    return found
+
+
+def _authorization(head: Incoming, scheme: str, how: str, challenge: Mapping[str, str]) -> str:
+    given = head.headers.get("authorization", "")
+    said, _, shown = given.partition(" ")
+    if not given:
+        raise Refused(401, "the Authorization header is missing", how, challenge)
+    if said.lower() != scheme.lower():
+        raise Refused(401, f"the Authorization header is not of the {scheme} scheme", how, challenge)
+    return shown.strip()
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
+from bot.domain.incoming import Incoming
 from bot.domain.ports import Backlog, Clock
-from bot.entry.auth import Auth
+from bot.entry.auth import Auth, lowered
 from bot.entry.metrics import Metrics
 from bot.errors import TryLater
 
@@ -74,7 +75,7 @@ class Operation:
     async def _metrics(self, request: web.Request) -> web.Response:
         """The outbox is read at every scrape; what was counted is shown even when it cannot be read."""
         if self.scraper is not None:
-            self.scraper.admit(request.headers, self.clock())
+            self.scraper.admit(Incoming(b"", lowered(request.headers)), self.clock())
         try:
             async with asyncio.timeout(self.seconds):
                 backlog: Sequence[Backlog] | None = await self.backlog()

@@ -1,6 +1,6 @@
-"""Where alerts come in: `POST /webhooks/{source}`. Authenticates, bounds, parses, redacts, and hands over to flow/intake's `accept`.
+"""Where alerts come in: `/webhooks/{source}`, by POST unless the source says otherwise. Authenticates, bounds, and hands over to entry/arrivals.
 
-Nothing is answered with 2xx before `accept` has returned, that is, before the commit; whatever is refused left no trace.
+Nothing is answered with 2xx before the flows have returned, that is, before the commit; whatever is refused left no trace.
 """
 
 from __future__ import annotations
@@ -8,40 +8,29 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any
 
 import structlog
 from aiohttp import web
 
-from bot.domain.alert import Alert, OnceOnly
-from bot.domain.incoming import Incoming, Parsed
-from bot.domain.ports import Clock, Parse
-from bot.domain.redaction import Redactor
-from bot.domain.triage import Verdict
+from bot.domain.incoming import Incoming
 from bot.entry import problems
-from bot.entry.auth import Auth
-from bot.entry.metrics import Metrics
+from bot.entry.arrivals import Arrivals, SourceEntry
+from bot.entry.auth import lowered
 from bot.entry.problems import Refused
 
-Accept = Callable[[Sequence[Alert], OnceOnly | None], Awaitable[list[Verdict]]]
 MAX_BODY = 5 * 1024 * 1024
+LONGEST_PATH = 2_000
+LONGEST_QUERY = 2_000
+MOST_PARAMETERS = 64
+MOST_FORM_FIELDS = 1_000
+FORM = "application/x-www-form-urlencoded"
+UNSEEN = ("authorization", "proxy-authorization", "cookie")  # no source's business
 ENCODINGS = ("", "identity", "gzip", "deflate")
-BREATH = 200  # alerts redacted before others get a turn
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceEntry:
-    """One configured source: its name in the address, its format's `parse` with `params`, and who may send."""
-
-    name: str
-    parse: Parse
-    params: Any
-    auth: Auth
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +38,40 @@ class Webhooks:
     """The routes and what they need. `max_body` in bytes, after decompression; a sender has `read_seconds` to send its body."""
 
     sources: Mapping[str, SourceEntry]
-    accept: Accept
-    redact: Redactor
-    clock: Clock
-    metrics: Metrics
+    arrivals: Arrivals
     max_body: int = MAX_BODY
     read_seconds: float = 10.0
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.route("*", "/webhooks/{source}", self._timed)]
+        return [
+            web.route("*", "/webhooks/{source}", self._timed),
+            web.route("*", "/webhooks/{source}/{tail:.*}", self._timed),
+        ]
 
     async def _timed(self, request: web.Request) -> web.StreamResponse:
         started = monotonic()
         response = await problems.told(self._receive)(request)
         name = request.match_info["source"]
         source = name if name in self.sources else "unknown"  # a label's values must be bounded
-        self.metrics.webhook_answered(source, response.status, monotonic() - started)
+        self.arrivals.metrics.webhook_answered(source, response.status, monotonic() - started)
         if response.status >= 400:
             log.warning("webhook refused", source=source, status=response.status, remote=request.remote)
         return response
 
     async def _receive(self, request: web.Request) -> web.StreamResponse:
+        """The order matters: a stranger learns which sources there are, and nothing of his is read."""
+        clock = self.arrivals.clock
+        asked = _head(request)
         entry = self._entry(request)
-        entry.auth.admit(request.headers, self.clock())
+        admitted = entry.auth.admit(asked, clock())
         body = await _body(request, self.max_body, self.read_seconds)
-        return await self._accepted(entry, body, entry.auth.check(request.headers, body, self.clock()))
+        incoming = replace(admitted, body=body)
+        once = await entry.auth.check(incoming, clock())
+        _bound_form(incoming)
+        seen = {name: value for name, value in incoming.headers.items() if name not in UNSEEN}
+        outcome = await self.arrivals.taken(entry, replace(incoming, headers=seen), once)
+        text = json.dumps(outcome.body, ensure_ascii=False)
+        return web.Response(status=outcome.status, text=text, content_type="application/json")
 
     def _entry(self, request: web.Request) -> SourceEntry:
         name = request.match_info["source"]
@@ -82,47 +80,29 @@ class Webhooks:
             near = difflib.get_close_matches(name, self.sources, 1)
             meant = f"did you mean /webhooks/{near[0]}?" if near else "sources are named in tocsin.yaml"
             raise Refused(404, "there is no source of this name", meant)
-        if request.method != "POST":
-            raise Refused(405, f"{request.method} is not for webhooks", "send a POST", {"Allow": "POST"})
+        if not entry.methods:
+            raise Refused(404, "this source takes e-mail, not requests", "send to <source>+<token>@… at server.smtp")
+        if request.method not in entry.methods:
+            allowed = ", ".join(entry.methods)
+            hint = f"send a {' or '.join(entry.methods)}"
+            raise Refused(405, f"{request.method} is not for webhooks", hint, {"Allow": allowed})
         return entry
 
-    async def _accepted(self, entry: SourceEntry, body: bytes, once: OnceOnly | None) -> web.Response:
-        parsed = entry.parse(Incoming(body), entry.name, entry.params, self.clock())
-        bad = [{"index": index, "reason": self.redact(reason)} for index, reason in parsed.bad]
-        if bad:
-            self.metrics.alerts_received(entry.name, "bad", len(bad))
-            log.warning("alerts that could not be read", source=entry.name, count=len(bad), first=bad[0]["reason"])
-        if bad and not parsed.alerts:
-            refused = Refused(
-                400, f"none of the alerts could be read: {bad[0]['reason']}", "`bad` has a reason for each"
-            )
-            return problems.answer(refused, bad=bad)
-        alerts = await self._redacted(parsed)
-        verdicts = await self.accept(alerts, once) if alerts else []
-        for verdict in verdicts:
-            self.metrics.alerts_received(entry.name, verdict.outcome)
-        told = [_told(alert, verdict) for alert, verdict in zip(alerts, verdicts, strict=True)]
-        text = json.dumps({"accepted": len(told), "alerts": told, "bad": bad}, ensure_ascii=False)
-        return web.Response(text=text, content_type="application/json")
 
-    async def _redacted(self, parsed: Parsed) -> list[Alert]:
-        """The alerts without secrets."""
-        alerts: list[Alert] = []
-        for number, alert in enumerate(parsed.alerts, start=1):
-            labels, annotations = self.redact.labels(alert.labels), self.redact.labels(alert.annotations)
-            alerts.append(replace(alert, labels=labels, annotations=annotations, url=self.redact(alert.url)))
-            if number % BREATH == 0:
-                await asyncio.sleep(0)
-        return alerts
+def _head(request: web.Request) -> Incoming:
+    """The request without its body."""
+    tail, query = request.match_info.get("tail", ""), request.rel_url.raw_query_string
+    if len(request.rel_url.raw_path) > LONGEST_PATH or len(query) > LONGEST_QUERY:
+        raise Refused(414, "the address is too long", f"at most {LONGEST_PATH} characters, and as many behind the `?`")
+    if query.count("&") + query.count(";") >= MOST_PARAMETERS:
+        raise Refused(414, f"the address has more than {MOST_PARAMETERS} parameters", "put them into the body")
+    first = {_plain(name): _plain(request.query[name]) for name in request.query}  # of one that comes twice, the first
+    return Incoming(b"", lowered(request.headers), _plain(tail).strip("/"), first, request.method)
 
 
-def _told(alert: Alert, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "fingerprint": alert.fingerprint,
-        "outcome": verdict.outcome,
-        "incident": f"INC-{verdict.incident_id}" if verdict.incident_id is not None else None,
-        "reason": verdict.reason,
-    }
+def _plain(text: str) -> str:
+    """Without what a database has no place for."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def _body(request: web.Request, most: int, seconds: float) -> bytes:
@@ -149,6 +129,14 @@ async def _body(request: web.Request, most: int, seconds: float) -> bytes:
             400, "the body is broken off or not encoded as its headers say", "send it again, plain or with gzip"
         ) from error
     return b"".join(chunks)
+
+
+def _bound_form(incoming: Incoming) -> None:
+    """A form has few fields. JSON that is called a form (as curl does by itself) is JSON all the same."""
+    if not incoming.headers.get("content-type", "").lower().startswith(FORM):
+        return
+    if incoming.body.lstrip()[:1] not in (b"{", b"[") and incoming.body.count(b"&") >= MOST_FORM_FIELDS:
+        raise Refused(413, f"the form has more than {MOST_FORM_FIELDS} fields", "send fewer")
 
 
 def _too_large(most: int) -> Refused:

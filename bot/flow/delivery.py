@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.domain import lifecycle
+from bot.domain import lifecycle, ongoing
 from bot.domain.alert import AlertState
 from bot.domain.incident import Change, Incident, warned
 from bot.domain.ports import Clock, Delivery, Room, Store, Tx
@@ -69,6 +69,8 @@ class ChannelEffects:
             "say": self.say,
             "alarm": self.alarm,
             "post": self.post,
+            "news": self.news,
+            "remind": self.remind,
         }
 
     async def open_channel(self, delivery: Delivery) -> Record | None:
@@ -119,6 +121,27 @@ class ChannelEffects:
         incident, asked = await incident_of(self._store, delivery), payload(delivery)
         await self._room.post(incident, asked["channel"], asked["text"], delivery.effect.key, delivery.again)
         return None
+
+    async def news(self, delivery: Delivery) -> Record | None:
+        """Tell of the alerts that joined since the channel was last told, if any did."""
+        number: int = payload(delivery)["incident_id"]
+
+        async def record(tx: Tx) -> None:
+            incident, now = await existing(tx, number), self._clock()
+            since = incident.news_at or incident.opened_at
+            joined = [entry for entry in await tx.timeline(number) if entry.kind == "alert_firing" and entry.at > since]
+            if joined and incident.is_open:
+                await tx.save(ongoing.news_told(incident, joined, now))
+
+        return record
+
+    async def remind(self, delivery: Delivery) -> Record | None:
+        asked = payload(delivery)
+
+        def decide(incident: Incident) -> Change:
+            return ongoing.reminded(incident, self._clock()) if incident.epoch == asked["epoch"] else Change(incident)
+
+        return recording(asked["incident_id"], decide)
 
     async def alarm(self, delivery: Delivery) -> Record | None:
         await self._room.alarm(payload(delivery)["text"], delivery.effect.key, delivery.again)

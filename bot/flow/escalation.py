@@ -44,7 +44,9 @@ class Escalation:
             stale = track is None or track.exhausted or track.step != asked["step"] or incident.epoch != asked["epoch"]
             if stale or track is None or incident.state is not State.TRIGGERED:
                 return Change(incident)
-            return paging.paging_decided(incident, asked["track"], next_paging(track, rules.directory, now), now)
+            return paging.paging_decided(
+                incident, asked["track"], next_paging(track, rules.directory, now, incident.severity), now
+            )
 
         return recording(asked["incident_id"], decide)
 

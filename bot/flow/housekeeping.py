@@ -10,6 +10,7 @@ from bot.domain.incident import Incident, entered
 from bot.domain.people import TOCSIN
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.rules import CurrentRules
+from bot.flow.digest import Digests
 from bot.flow.ending import given_up
 from bot.flow.escalation import page_failed
 
@@ -19,7 +20,8 @@ KEEP = timedelta(days=7)
 class Housekeeping:
     """`tidy` is called every minute; `row_died` by the worker, in the transaction that settles a dead row."""
 
-    def __init__(self, store: Store, clock: Clock, rules: CurrentRules) -> None:
+    def __init__(self, store: Store, clock: Clock, rules: CurrentRules, digests: Digests) -> None:
+        self._digests = digests
         self._store = store
         self._clock = clock
         self._rules = rules
@@ -29,6 +31,9 @@ class Housekeeping:
         await self._store.write(lambda tx: _close_old(tx, now))
         while await self._store.prune(now - KEEP) > 0:
             pass
+        while await self._store.prune_log(now - self._rules().keep_log) > 0:
+            pass
+        await self._digests.ask()
 
     async def row_died(self, tx: Tx, effect: Effect, error: str, now: datetime) -> None:
         """A failed page goes on to the next person; everything else that died is said in the incident and in the fallback channel."""

@@ -54,7 +54,7 @@ class Incidents:
             raise BadInput(
                 "An incident needs a title: what is broken? For example `/incident open critical checkout is down`"
             )
-        severity = self._known_severity(severity or rules.default_severity)
+        severity = self._known_severity(severity or rules.signal.taxonomy.default)
         policy = rules.escalations.get(rules.default_escalation)
         policies = (policy,) if policy else ()
 

@@ -101,7 +101,7 @@ class Runbooks:
         """Start a run (look and plan) of each runbook that fits, once each time the incident opens, unless one is under way."""
         incident = await incident_of(self._store, delivery)
         labels = await self.labels(incident)
-        fitting = [runbook for runbook in self.all if runbook.fits(labels)]
+        fitting = [one for one in self.all if one.fits(labels) and not (incident.test and one.start == "auto")]
         rules, now = self._rules(), self._clock()
         opening = f"offered:{incident.id}:{payload(delivery)['epoch']}"
 

@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 from bot.domain.alert import Alert
-from bot.domain.incoming import Parsed
+from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 
 MOST_ALERTS = 10_000
@@ -30,8 +31,32 @@ FIRST_LABELS = frozenset(
 )
 _ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _ODD = re.compile("[\x00\ud800-\udfff]")
+_COUNT = re.compile(r"\A\s*\[(?:FIRING|RESOLVED)(?::\d{1,9})?(?:,\s?RESOLVED:\d{1,9})?\]")
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # more than this: nano-, micro-, milliseconds
 _EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # before: Go's zero time, an epoch of 0
+
+# What a body of each product has: to say which `type` would have read it.
+_SHAPES: tuple[tuple[str, frozenset[str]], ...] = (
+    ("grafana", frozenset({"alerts", "orgId"})),
+    ("alertmanager", frozenset({"alerts", "receiver"})),
+    ("grafana_legacy", frozenset({"ruleName", "evalMatches"})),
+    ("pagerduty_events", frozenset({"event_action"})),
+    ("sns", frozenset({"Type", "TopicArn", "MessageId"})),
+    ("pagerduty", frozenset({"event", "event_type"})),
+    ("opsgenie_webhook", frozenset({"action", "alert", "integrationId"})),
+    ("sentry", frozenset({"action", "data", "installation"})),
+    ("pingdom", frozenset({"check_id", "current_state"})),
+    ("uptimerobot", frozenset({"monitorID", "alertType"})),
+    ("newrelic", frozenset({"issueUrl", "alertPolicyNames"})),
+    ("zabbix", frozenset({"event_id", "event_value", "trigger_id"})),
+    ("google_cloud", frozenset({"incident", "version"})),
+    ("argocd", frozenset({"app", "sync_status"})),
+    ("healthchecks", frozenset({"code", "status", "now"})),
+    ("datadog", frozenset({"alert_id", "alert_transition"})),
+    ("datadog", frozenset({"event_type", "last_updated", "title"})),
+    ("gitlab", frozenset({"object_kind"})),
+    ("github", frozenset({"repository", "sender"})),
+)
 
 
 class Number(str):
@@ -66,6 +91,36 @@ def load(body: bytes) -> Any:
         ) from error
     except RecursionError as error:
         raise BadInput("body: it is nested too deeply; expected a JSON object with a list of alerts") from error
+
+
+def members(body: bytes, expected: str) -> dict[str, Any]:
+    """The JSON object in `body`. Raises BadInput with what was `expected` for anything else."""
+    value = load(body)
+    if not isinstance(value, dict):
+        raise BadInput(f"body: {found(value)}; expected {expected}")
+    return value
+
+
+def fields(incoming: Incoming, expected: str) -> dict[str, Any]:
+    """The parameters of the address, and over them the members of a JSON object or the fields of a form in the body (which may be empty)."""
+    given: dict[str, Any] = {_odd(name): _odd(value) for name, value in list(incoming.query.items())[:MOST_LABELS]}
+    body = incoming.body.strip()
+    if body.startswith((b"{", b"[", b'"', b"\xef\xbb\xbf")):
+        return given | members(body, expected)
+    try:
+        form = parse_qsl(body.decode(), max_num_fields=MOST_LABELS)
+    except ValueError as error:
+        raise BadInput(f"body: it is neither JSON nor a form of at most {MOST_LABELS} fields in UTF-8") from error
+    if not given and not form:
+        raise BadInput(f"body: {'it is neither JSON nor a form' if body else 'it is empty'}; expected {expected}")
+    return given | {_odd(name): _odd(value) for name, value in form}
+
+
+def fitting(body: Mapping[str, Any]) -> str:
+    """Which source would have read this object: the end of an error message."""
+    names = body.keys() | (inner(body, "event").keys() & {"event_type"})
+    kind = next((kind for kind, shape in _SHAPES if shape <= names), "")
+    return f"it looks like what a source with `type: {kind}` reads" if kind else "use a source with `type: generic`"
 
 
 def found(value: Any) -> str:
@@ -150,6 +205,70 @@ def texts(value: Any, path: str) -> tuple[dict[str, str], int]:
     return kept, max(0, len(value) - MOST_LABELS)
 
 
+def word(item: Any, *names: str, most: int = LONGEST_VALUE) -> str:
+    """The first of these members of an object that is a text, a number or a truth value and not blank, as text; else empty."""
+    if isinstance(item, dict):
+        for name in names:
+            value = item.get(name)
+            if isinstance(value, (str, bool)) and (said := text(value, most).strip()):
+                return said
+    return ""
+
+
+def inner(item: Any, name: str) -> dict[str, Any]:
+    """The member `name` of an object when it is an object itself, else an empty one."""
+    value = item.get(name) if isinstance(item, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def first(value: Any) -> str:
+    """The first text of a list, or the text itself; empty when there is none."""
+    values = value if isinstance(value, list) else [value]
+    return next((one for one in (word({"": item}, "") for item in values[:MOST_LABELS]) if one), "")
+
+
+def folded(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The members by their names in lower case and without `_`, `-` and blanks: people who write a template spell names as they like."""
+    return {re.sub(r"[^a-z0-9]", "", name.lower()): value for name, value in item.items()}
+
+
+def tags(value: Any) -> dict[str, str]:
+    """Tags as labels: `env:prod,urgent`, a list of such texts, of pairs or of objects (tag, key or name, and value), or an object.
+
+    Of two with one name the first counts; those without a value are joined in the label `tags`.
+    """
+    if isinstance(value, str):
+        value = value.split(",")
+    pairs = (
+        list(value.items())
+        if isinstance(value, dict)
+        else [_tag(one) for one in value]
+        if isinstance(value, list)
+        else []
+    )
+    labels: dict[str, str] = {}
+    plain: list[str] = []
+    for name, given in pairs[:MOST_LABELS]:
+        key, said = text(name, LONGEST_NAME).strip(), word({"": given}, "")
+        if key and said:
+            labels.setdefault(key, said)
+        elif key and not isinstance(value, dict):
+            plain.append(key)
+    return labels | ({"tags": text(",".join(plain))} if plain else {})
+
+
+def name_in(title: str) -> str:
+    """The title of a notification of Alertmanager or Grafana without the count in front of it, which changes: `[FIRING:2] Disk full`."""
+    return _COUNT.sub("", title, count=1).strip() or title
+
+
+def kept(labels: Mapping[str, str]) -> dict[str, str]:
+    """Without those that say nothing, clipped; at most MOST_LABELS, those that routing looks at first."""
+    said = {name: value for name, value in labels.items() if value}
+    order = sorted(said, key=lambda name: name not in FIRST_LABELS) if len(said) > MOST_LABELS else list(said)
+    return {name: text(said[name]) for name in order[:MOST_LABELS]}
+
+
 def time(value: Any) -> datetime | None:
     """ISO 8601 (no zone: UTC) or an epoch in s, ms, µs or ns, aware and in UTC. None for anything else and for zero times (`0001-01-01`)."""
     if not isinstance(value, str) or len(value) > 64:
@@ -165,6 +284,20 @@ def time(value: Any) -> datetime | None:
 def not_after(at: datetime | None, now: datetime) -> datetime | None:
     """A time from a clock that is ahead of ours counts as now."""
     return min(at, now) if at is not None else None
+
+
+def span(
+    started: datetime | None, ended: datetime | None, now: datetime, *, firing: bool
+) -> tuple[datetime, datetime | None]:
+    """When it began and when it ended (None while it fires): neither in the future, and the end not before the start.
+
+    What has no start began on arrival, or, when it is over, with its end.
+    """
+    started = not_after(started, now)
+    if firing:
+        return started or now, None
+    ended = not_after(ended, now) or now
+    return started or ended, max(ended, started or ended)
 
 
 def link(value: Any) -> str:
@@ -183,6 +316,23 @@ def fingerprint(given: Any, labels: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
+def _tag(one: Any) -> tuple[str, Any]:
+    match one:
+        case str():
+            name, _, value = one.partition(":")
+            return name, value
+        case [str() as name, value, *_]:
+            return name, value
+        case dict():
+            return word(one, "tag", "key", "name"), one.get("value")
+        case _:
+            return "", ""
+
+
+def _odd(value: str) -> str:
+    return _ODD.sub("\ufffd", value)
+
+
 def _as_text(value: Any) -> str:
     match value:
         case None:
@@ -192,7 +342,10 @@ def _as_text(value: Any) -> str:
         case str():
             return str(value)
         case _:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            try:
+                return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            except RecursionError as error:
+                raise BadInput(f"body: a value ({found(value)}) is nested too deeply to be read") from error
 
 
 def _is_number(value: str) -> bool:

@@ -16,6 +16,7 @@ PAGE_ACK = "tocsin_page_ack"
 RESOLVE = "tocsin_resolve"
 ESCALATE = "tocsin_escalate"
 RUNBOOKS = "tocsin_runbooks"
+SILENCE = "tocsin_silence"
 APPROVE = "tocsin_approve"
 REFUSE = "tocsin_refuse"
 GLASS = "tocsin_glass"
@@ -31,6 +32,7 @@ NOTE_VIEW = "tocsin_note"
 RUNBOOK_VIEW = "tocsin_runbook"
 GLASS_VIEW = "tocsin_glass_reason"
 DONE_VIEW = "tocsin_done_words"
+SILENCE_VIEW = "tocsin_silence_form"
 
 SEVERITY_MARKS = {
     "critical": "🔴",

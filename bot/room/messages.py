@@ -18,6 +18,7 @@ from bot.domain.run import Run
 from bot.room import blocks as kit
 from bot.room import mrkdwn
 from bot.room.blocks import Block, Message
+from bot.room.nature import nature
 from bot.room.questions import asked
 from bot.room.runs import mark as run_mark
 from bot.room.runs import summary
@@ -49,6 +50,7 @@ def card(
     shown: list[Block] = [
         kit.header(f"{_mark(incident)} {incident.ref} {incident.title}"),
         kit.section(_lead(incident, directory)),
+        *(kit.section(text) for text in nature(incident)),
         kit.fields(_facts(incident)),
     ]
     if alerts:
@@ -136,6 +138,7 @@ def _buttons(incident: Incident) -> list[Block]:
         ask = kit.confirm("Page the next level?", "This pages people now instead of at the next timeout.", "Page them")
         shown.append(kit.button("Escalate", kit.ESCALATE, number, confirm=ask))
     shown.append(kit.button("Runbooks", kit.RUNBOOKS, number))
+    shown.append(kit.button("Silence", kit.SILENCE, number))
     return shown
 
 

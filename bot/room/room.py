@@ -10,6 +10,7 @@ from typing import TypeVar
 from bot.clients.slack import SlackError, SlackGateway
 from bot.domain.alert import AlertState
 from bot.domain.context import Context
+from bot.domain.digest import Digest
 from bot.domain.effects import Priority
 from bot.domain.incident import Incident
 from bot.domain.naming import slug
@@ -17,6 +18,7 @@ from bot.domain.people import Directory
 from bot.domain.run import Run
 from bot.domain.step import StepRun
 from bot.errors import GaveUp
+from bot.room import digest as digests
 from bot.room import messages, mrkdwn
 from bot.room.blocks import Message
 from bot.room.channels import Channels
@@ -143,6 +145,10 @@ class SlackRoom:
         channel = await self._channels.by_name(self._fallback)
         message = messages.alarm(text, everybody=key.startswith("alarm:exhausted"))
         return await self._once(channel, message, Key(key), again, Priority.PAGE)
+
+    async def digest(self, channel: str, digest: Digest, key: str, again: bool) -> str:
+        found = await self._channels.by_name(channel.removeprefix("#") or self._fallback)
+        return await self._once(found, digests.digest(digest), Key(key), again, Priority.COSMETICS)
 
     async def show_context(self, incident: Incident, context: Context, again: bool) -> str:
         channel = await self._channel_of(incident)

@@ -37,13 +37,13 @@ def open_incident(severities: Sequence[str], about: Mapping[str, Any], title: st
     if options:
         picking = select(SEVERITY, "The usual one", options)
         shown.insert(1, input_block(SEVERITY, "How bad is it?", picking, optional=True))
-    return _modal(kit.OPEN_VIEW, "Open an incident", "Open", shown, about)
+    return modal(kit.OPEN_VIEW, "Open an incident", "Open", shown, about)
 
 
 def note(ref: str, about: Mapping[str, Any]) -> Block:
     element = text(NOTE, "", most=NOTE_LIMIT, lines=True)
     shown = [input_block(NOTE, f"Note for the timeline of {ref}", element)]
-    return _modal(kit.NOTE_VIEW, "Note", "Write", shown, about)
+    return modal(kit.NOTE_VIEW, "Note", "Write", shown, about)
 
 
 def runbooks(
@@ -57,7 +57,7 @@ def runbooks(
     picked = next((runbook for runbook in available if runbook.name == chosen), None)
     if not available:
         told = "There are no runbooks. They are YAML files in the runbook folders of the configuration."
-        return _modal(kit.RUNBOOK_VIEW, "Runbooks", "", [kit.section(told)], about)
+        return modal(kit.RUNBOOK_VIEW, "Runbooks", "", [kit.section(told)], about)
     options = [option(runbook.title, runbook.name) for runbook in available[:MOST_OPTIONS]]
     picking = select(kit.CHOOSE_RUNBOOK, "Pick a runbook", options, picked.name if picked else "")
     shown = [{**input_block(RUNBOOK, f"Runbook for {ref}", picking), "dispatch_action": True}]
@@ -66,7 +66,7 @@ def runbooks(
             shown.append(kit.section(mrkdwn.escape(picked.description, 1500)))
         shown += forms.fields(picked, labels or {})
     looks = "It looks and plans first. Nothing is changed before somebody approves the plan."
-    return _modal(kit.RUNBOOK_VIEW, "Runbooks", "Plan it" if picked else "Next", [*shown, kit.context(looks)], about)
+    return modal(kit.RUNBOOK_VIEW, "Runbooks", "Plan it" if picked else "Next", [*shown, kit.context(looks)], about)
 
 
 def break_glass(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
@@ -84,7 +84,7 @@ def break_glass(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
         kit.section(told),
         input_block(REASON, "Why can it not wait?", text(REASON, "", most=REASON_LIMIT, lines=True)),
     ]
-    return _modal(kit.GLASS_VIEW, "Break glass", "Break the glass", shown, about)
+    return modal(kit.GLASS_VIEW, "Break glass", "Break the glass", shown, about)
 
 
 def done(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
@@ -97,7 +97,7 @@ def done(run: Run, step: StepRun, about: Mapping[str, Any]) -> Block:
         *above,
         input_block(WORDS, label, text(WORDS, "", most=NOTE_LIMIT, lines=True)),
     ]
-    return _modal(kit.DONE_VIEW, "Done", "Done", shown, about)
+    return modal(kit.DONE_VIEW, "Done", "Done", shown, about)
 
 
 def about(view: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +120,8 @@ def values(view: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _modal(callback_id: str, title: str, submit: str, shown: Sequence[Block], about: Mapping[str, Any]) -> Block:
+def modal(callback_id: str, title: str, submit: str, shown: Sequence[Block], about: Mapping[str, Any]) -> Block:
+    """Any modal; without the word for `submit` it can only be closed."""
     view: Block = {
         "type": "modal",
         "callback_id": callback_id,

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, TextClause, and_, bindparam, case, delete, func, select, text, update
+from sqlalchemy import Connection, TextClause, and_, bindparam, case, func, select, text, update
 
 from bot.domain.effects import Priority
 from bot.domain.ports import Backlog, Delivery
 from bot.store.rows import effect_of
-from bot.store.tables import once_keys, outbox, touches
+from bot.store.tables import outbox
 from bot.store.types import Utc
 
 # Nobody holds the lane, and nothing that is due, being retried or left behind stands before this row in it.
@@ -137,17 +136,3 @@ def backlog(conn: Connection, now: datetime) -> tuple[Backlog, ...]:
     )
     query = counted.where(outbox.c.state != "done").group_by(outbox.c.kind).order_by(outbox.c.kind)
     return tuple(Backlog(*row) for row in conn.execute(query))
-
-
-def prune(conn: Connection, before: datetime, limit: int) -> int:
-    old: Any = (
-        select(outbox.c.id)
-        .where(outbox.c.state == "done", outbox.c.settled_at < before)
-        .order_by(outbox.c.settled_at)
-        .limit(limit)
-    )
-    expired = select(once_keys.c.key).where(once_keys.c.until < before).order_by(once_keys.c.until).limit(limit)
-    stale = select(touches.c.id).where(touches.c.at < before).order_by(touches.c.at).limit(limit)
-    rows = conn.execute(delete(outbox).where(outbox.c.id.in_(old))).rowcount
-    rows += conn.execute(delete(touches).where(touches.c.id.in_(stale))).rowcount
-    return rows + conn.execute(delete(once_keys).where(once_keys.c.key.in_(expired))).rowcount

@@ -14,6 +14,7 @@ from bot.domain.timeline import Entry
 from bot.store import rows
 from bot.store.statements import chunks, put
 from bot.store.tables import contexts, incidents, postmortems, timeline
+from bot.store.types import LONGEST_KEY
 
 IncidentQuery = Select[tuple[str]]
 
@@ -53,6 +54,18 @@ def list_incidents(conn: Connection, only_open: bool, limit: int) -> tuple[Incid
     if only_open:
         query = query.where(incidents.c.state.in_([state.value for state in OPEN]))
     return tuple(_incidents(conn, query))
+
+
+def opened_since(conn: Connection, since: datetime, limit: int) -> tuple[tuple[str, datetime], ...]:
+    query = select(incidents.c.id, incidents.c.group_key, incidents.c.opened_at).where(incidents.c.opened_at >= since)
+    found = conn.execute(query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit)).all()
+    whole = incidents_by_id(conn, [row.id for row in found if len(row.group_key) >= LONGEST_KEY], lock=False)
+    return tuple((whole[row.id].group_key if row.id in whole else row.group_key, row.opened_at) for row in found)
+
+
+def incidents_between(conn: Connection, since: datetime, until: datetime, limit: int) -> tuple[Incident, ...]:
+    opened = select(incidents.c.doc).where(incidents.c.opened_at >= since, incidents.c.opened_at < until)
+    return tuple(_incidents(conn, opened.order_by(incidents.c.opened_at, incidents.c.id).limit(limit)))
 
 
 def resolved_before(conn: Connection, at: datetime, limit: int) -> tuple[Incident, ...]:

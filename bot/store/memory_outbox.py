@@ -176,9 +176,10 @@ def dead(rows: Mapping[str, Row], limit: int) -> tuple[tuple[Effect, str], ...]:
     return tuple((row.effect.model_copy(update={"due": row.due}), row.error) for _, _, row in newest_first)
 
 
-def prune(rows: Rows, before: datetime, limit: int) -> int:
-    done = [row for row in rows.values() if row.state == "done" and row.settled_at and row.settled_at < before]
-    oldest = sorted(done, key=lambda row: row.settled_at or before)[:limit]
+def forget(rows: Rows, state: str, before: datetime, limit: int) -> int:
+    """Delete what was settled in this way before then, the oldest first."""
+    settled = [row for row in rows.values() if row.state == state and row.settled_at and row.settled_at < before]
+    oldest = sorted(settled, key=lambda row: (row.settled_at or before, row.id))[:limit]
     for row in oldest:
         del rows[row.effect.key]
     return len(oldest)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.domain.ports import Backlog, Delivery, Tx
 from bot.errors import TryLater
-from bot.store import claims, locks, outbox
+from bot.store import claims, locks, outbox, pruning
 from bot.store.failures import ATTEMPTS, conflict, is_race, pause, understood
 from bot.store.transaction import Hop, SqlTx
 from bot.store.wake import Wake
@@ -142,7 +142,10 @@ class PostgresStore:
             return await tx.look(claims.backlog, now)
 
     async def prune(self, before: datetime, limit: int = 1000) -> int:
-        return await self._write(lambda tx: tx.change(claims.prune, before, limit))
+        return await self._write(lambda tx: tx.change(pruning.prune, before, limit))
+
+    async def prune_log(self, before: datetime, limit: int = 1000) -> int:
+        return await self._write(lambda tx: tx.change(pruning.prune_log, before, limit))
 
     async def wait_for_work(self, seconds: float) -> None:
         listening = await self._listen()

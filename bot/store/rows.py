@@ -9,11 +9,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from bot.domain.alert import Alert, AlertState, Received
+from bot.domain.alert import Alert, AlertState, Held, Received
 from bot.domain.effects import Effect, Priority
 from bot.domain.incident import Incident
+from bot.domain.incoming import ChangeEvent
 from bot.domain.run import Run
+from bot.domain.silence import Silence
 from bot.domain.timeline import Entry
+from bot.store.types import short_key
 
 # ASCII only: what a text column could not hold (NUL, half a surrogate pair) is escaped and comes back as it was.
 to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -45,6 +48,7 @@ def alert_of(doc: str) -> Alert:
 
 
 def alert_state_values(state: AlertState, doc: str) -> Values:
+    held = state.held
     return {
         "key": state.alert.key,
         "incident_id": state.incident_id,
@@ -53,14 +57,46 @@ def alert_state_values(state: AlertState, doc: str) -> Values:
         "last_seen": state.last_seen,
         "deliveries": state.deliveries,
         "doc": doc,
+        "held": held.outcome if held else None,
+        "held_by": held.by if held else None,
+        "again_at": state.again_at,
+        "more": _more(state),
     }
 
 
+def _more(state: AlertState) -> str | None:
+    more: Values = {}
+    if state.fired:
+        more["fired"] = [at.isoformat() for at in state.fired]
+    if state.calm_at:
+        more["calm_at"] = state.calm_at.isoformat()
+    if state.inhibits:
+        more["inhibits"] = state.inhibits
+    if state.held and short_key(state.held.by) != state.held.by:
+        more["by"] = state.held.by
+    return to_json(more) if more else None
+
+
 def alert_state_of(row: Row[Any]) -> AlertState:
-    return AlertState(alert_of(row.doc), row.first_seen, row.last_seen, row.deliveries, row.incident_id)
+    alert, held = alert_of(row.doc), None
+    more = json.loads(row.more) if row.more else {}
+    if row.held_by is not None:
+        held = Held(row.held, more.get("by", row.held_by), row.again_at)
+    return AlertState(
+        alert,
+        row.first_seen,
+        row.last_seen,
+        row.deliveries,
+        row.incident_id,
+        held,
+        tuple(map(datetime.fromisoformat, more.get("fired", ()))),
+        datetime.fromisoformat(more["calm_at"]) if "calm_at" in more else None,
+        tuple(more.get("inhibits", ())),
+    )
 
 
 def received_values(received: Received, doc: str) -> Values:
+    by = received.held_by
     return {
         "alert_key": received.alert.key,
         "at": received.at,
@@ -69,11 +105,67 @@ def received_values(received: Received, doc: str) -> Values:
         "trail": to_json(received.trail),
         "incident_id": received.incident_id,
         "doc": doc,
+        "severity": received.severity,
+        "route": received.route,
+        "stage": received.stage,
+        "held_by": by or None,
+        "held_by_whole": to_json(by) if by and short_key(by) != by else None,
+        "again": received.again,
     }
 
 
 def received_of(row: Row[Any]) -> Received:
-    return Received(row.at, alert_of(row.doc), row.outcome, row.reason, tuple(json.loads(row.trail)), row.incident_id)
+    return Received(
+        row.at,
+        alert_of(row.doc),
+        row.outcome,
+        row.reason,
+        tuple(json.loads(row.trail)),
+        row.incident_id,
+        severity=row.severity,
+        route=row.route,
+        stage=row.stage,
+        held_by=json.loads(row.held_by_whole) if row.held_by_whole else row.held_by or "",
+        again=row.again,
+    )
+
+
+def silence_values(silence: Silence) -> Values:
+    return {
+        "number": silence.number,
+        "kind": silence.kind,
+        "starts_at": silence.starts_at,
+        "ends_at": silence.ends_at,
+        "doc": silence.model_dump_json(by_alias=True),
+    }
+
+
+def event_values(event: ChangeEvent) -> Values:
+    """Always the same text for the same event, so that being told of it again can be seen."""
+    return {
+        "source": event.source,
+        "key": event.key,
+        "at": event.at,
+        "service": event.service,
+        "doc": to_json(
+            {
+                "source": event.source,
+                "key": event.key,
+                "kind": event.kind,
+                "title": event.title,
+                "state": event.state,
+                "service": event.service,
+                "environment": event.environment,
+                "author": event.author,
+                "url": event.url,
+                "labels": dict(sorted(event.labels.items())),
+            }
+        ),
+    }
+
+
+def event_of(row: Row[Any]) -> ChangeEvent:
+    return ChangeEvent(at=row.at, **json.loads(row.doc))
 
 
 def incident_values(incident: Incident) -> Values:

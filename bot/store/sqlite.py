@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 
 from bot.domain.ports import Backlog, Delivery, Tx
 from bot.errors import TryLater
-from bot.store import claims
+from bot.store import claims, pruning
 from bot.store.failures import understood
 from bot.store.groupcommit import GroupCommit
 from bot.store.transaction import SqlTx
@@ -193,7 +193,10 @@ class SqliteStore:
             return await tx.look(claims.backlog, now)
 
     async def prune(self, before: datetime, limit: int = 1000) -> int:
-        return await self._group.submit(lambda tx: tx.change(claims.prune, before, limit))
+        return await self._group.submit(lambda tx: tx.change(pruning.prune, before, limit))
+
+    async def prune_log(self, before: datetime, limit: int = 1000) -> int:
+        return await self._group.submit(lambda tx: tx.change(pruning.prune_log, before, limit))
 
     async def wait_for_work(self, seconds: float) -> None:
         await self._wake.wait(seconds)

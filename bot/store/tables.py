@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.store.types import BigId, Key, Utc, Words
+from bot.store.types import BigId, Key, ShortKey, SortedKey, Utc, Words
 
 metadata = MetaData(
     naming_convention={
@@ -36,6 +36,9 @@ PENDING = text("state = 'pending'")
 UNDELIVERED = text("state in ('pending', 'leased')")
 LEASED = text("state = 'leased'")
 SETTLED = text("settled_at is not null")
+FIRING_IN_SQLITE, FIRING = text("firing = 1"), text("firing")
+HELD = text("held_by is not null")
+AGAIN = text("again_at is not null")
 
 counters = Table(
     "counters",
@@ -51,19 +54,29 @@ once_keys = Table(
     Column("until", Utc, nullable=False, index=True),
 )
 
+# `again_at`: when it is to be looked at again, because of what holds it or because it flaps. `more` (JSON, null when there is nothing): `fired`,
+# `calm_at`, `inhibits`, and `by` when the key in `held_by` is not the whole of it.
 alerts = Table(
     "alerts",
     metadata,
-    Column("key", Key, primary_key=True),
+    Column("key", SortedKey, primary_key=True),
     Column("incident_id", BigId),
     Column("firing", Boolean, nullable=False),
     Column("first_seen", Utc, nullable=False),
     Column("last_seen", Utc, nullable=False),
     Column("deliveries", Integer, nullable=False),
     Column("doc", Text, nullable=False),
+    Column("held", Words),
+    Column("held_by", ShortKey),
+    Column("again_at", Utc),
+    Column("more", Text),
     Index("ix_alerts_incident_id", "incident_id", "firing", "last_seen"),
+    Index("ix_alerts_firing", "key", sqlite_where=FIRING_IN_SQLITE, postgresql_where=FIRING),
+    Index("ix_alerts_held_by", "held_by", sqlite_where=HELD, postgresql_where=HELD),
+    Index("ix_alerts_again_at", "again_at", "key", sqlite_where=AGAIN, postgresql_where=AGAIN),
 )
 
+# `held_by` is null when nothing held it; `held_by_whole` only when the key in `held_by` is not the whole of it.
 alert_log = Table(
     "alert_log",
     metadata,
@@ -75,7 +88,51 @@ alert_log = Table(
     Column("trail", Text, nullable=False),
     Column("incident_id", BigId),
     Column("doc", Text, nullable=False),
+    Column("severity", Words, nullable=False, server_default=text("''")),
+    Column("route", Words, nullable=False, server_default=text("''")),
+    Column("stage", Words, nullable=False, server_default=text("''")),
+    Column("held_by", ShortKey),
+    Column("held_by_whole", Text),
+    Column("again", Boolean, nullable=False, server_default=text("false")),
     Index("ix_alert_log_alert_key", "alert_key", "id"),
+    Index("ix_alert_log_at", "at", "id"),
+    # Each alert that something held, without a look at the lines.
+    Index("ix_alert_log_held_by", "held_by", "alert_key", sqlite_where=HELD, postgresql_where=HELD),
+)
+
+# The keys under which alerts that fire hold others. `doc` has the alert's whole key and what people call it.
+inhibitors = Table(
+    "inhibitors",
+    metadata,
+    Column("key", ShortKey, nullable=False),
+    Column("alert_key", SortedKey, nullable=False),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("key", "alert_key"),
+    Index("ix_inhibitors_alert_key", "alert_key"),
+    sqlite_with_rowid=False,
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("number", BigId, primary_key=True, autoincrement=False),
+    Column("kind", Words, nullable=False),
+    Column("starts_at", Utc, nullable=False),
+    Column("ends_at", Utc, index=True),
+    Column("doc", Text, nullable=False),
+)
+
+# What was changed in the world, as senders tell of it. `doc` has all of it but the time.
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("source", ShortKey, nullable=False),
+    Column("key", SortedKey, nullable=False),
+    Column("at", Utc, nullable=False, index=True),
+    Column("service", Words, nullable=False),
+    Column("doc", Text, nullable=False),
+    UniqueConstraint("source", "key"),
 )
 
 incidents = Table(
@@ -93,6 +150,7 @@ incidents = Table(
     Index("ix_incidents_group_key", "group_key", "id"),
     Index("ix_incidents_state", "state", "id"),
     Index("ix_incidents_channel_id", "channel_id"),
+    Index("ix_incidents_opened_at", "opened_at"),
     # One problem is one incident (P2), whatever the replicas do at the same time.
     Index(
         "uq_incidents_open_group",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -12,11 +12,14 @@ from bot.domain.alert import AlertState, Received
 from bot.domain.context import Context
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident
+from bot.domain.incoming import ChangeEvent
 from bot.domain.policy import Touch
 from bot.domain.ports import Delivery, Settled
 from bot.domain.run import Run
+from bot.domain.silence import Silence
 from bot.domain.timeline import Entry
-from bot.store import alerts, incidents, locks, outbox, runs
+from bot.store import alerts, held, incidents, inhibitors, locks, outbox, runs, silences
+from bot.store import events as changes
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -84,6 +87,53 @@ class SqlTx:
     async def alert_log(self, alert_key: str, limit: int = 50) -> tuple[Received, ...]:
         return await self.look(alerts.log_of, alert_key, limit)
 
+    async def log_between(
+        self, since: datetime, until: datetime, after: int = 0, limit: int = 1000
+    ) -> tuple[tuple[int, Received], ...]:
+        return await self.look(alerts.log_between, since, until, after, limit)
+
+    async def alerts_called(self, text: str, limit: int = 20) -> tuple[AlertState, ...]:
+        return await self.look(alerts.alerts_called, text, limit)
+
+    async def firing_alerts(self, after: str = "", limit: int = 1000) -> tuple[AlertState, ...]:
+        return await self.look(alerts.firing_alerts, after, limit)
+
+    async def due_again(self, now: datetime, limit: int = 500) -> tuple[AlertState, ...]:
+        return await self.look(held.due_again, now, limit)
+
+    async def look_again(self, held_by: Collection[str] | None, now: datetime) -> int:
+        return await self.change(held.look_again, held_by, now)
+
+    async def held_alerts(self, limit: int = 1000) -> tuple[AlertState, ...]:
+        return await self.look(held.held_alerts, limit)
+
+    async def hidden_by(self, keys: Collection[str]) -> dict[str, tuple[int, int]]:
+        return await self.look(held.hidden_by, keys)
+
+    async def inhibitors(self, keys: Collection[str]) -> dict[str, dict[str, str]]:
+        return await self.look(inhibitors.inhibitors, keys)
+
+    async def stand_under(self, standing: Mapping[str, tuple[str, Collection[str]]]) -> None:
+        await self.change(inhibitors.stand_under, standing)
+
+    async def counter(self, name: str) -> int:
+        return await self.look(alerts.counter, name)
+
+    async def silence(self, number: int) -> Silence | None:
+        return await self.look(silences.silence, number)
+
+    async def silences(self, now: datetime, *, over: bool = False, limit: int = 5000) -> tuple[Silence, ...]:
+        return await self.look(silences.silences_at, now, over, limit)
+
+    async def save_silence(self, silence: Silence) -> None:
+        await self.change(silences.save_silence, silence)
+
+    async def save_events(self, events: Collection[ChangeEvent]) -> int:
+        return await self.change(changes.save_events, events)
+
+    async def events(self, since: datetime, until: datetime, limit: int = 200) -> tuple[ChangeEvent, ...]:
+        return await self.look(changes.events_between, since, until, limit)
+
     async def incident(self, incident_id: int) -> Incident | None:
         return (await self.incidents([incident_id])).get(incident_id)
 
@@ -98,6 +148,12 @@ class SqlTx:
 
     async def list_incidents(self, *, only_open: bool, limit: int = 50) -> tuple[Incident, ...]:
         return await self.look(incidents.list_incidents, only_open, limit)
+
+    async def opened_since(self, since: datetime, limit: int = 1000) -> tuple[tuple[str, datetime], ...]:
+        return await self.look(incidents.opened_since, since, limit)
+
+    async def incidents_between(self, since: datetime, until: datetime, limit: int = 5000) -> tuple[Incident, ...]:
+        return await self.look(incidents.incidents_between, since, until, limit)
 
     async def resolved_before(self, at: datetime, limit: int = 100) -> tuple[Incident, ...]:
         return await self.look(incidents.resolved_before, at, limit)

@@ -16,6 +16,7 @@ BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 SQLITE_TIME = len("2026-03-01 12:00:00.000000")
 LONGEST_KEY = 600  # characters, of at most four bytes each
+LONGEST_SHORT_KEY = 240  # bytes: an index entry has room for one of these and a Key
 
 
 class Utc(TypeDecorator[datetime]):
@@ -76,11 +77,39 @@ class Key(TypeDecorator[str]):
         return value if value is None else stored_key(value)
 
 
+class SortedKey(Key):
+    """A Key that sorts by code point in both databases, whatever the locale of a PostgreSQL: for pages, and for what begins with a text."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Text(collation="C") if dialect.name == "postgresql" else Text()
+
+
+class ShortKey(SortedKey):
+    """A key that shares an index with another one. A longer text ends in its digest; whoever needs it whole keeps it elsewhere as well."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None else short_key(value)
+
+
 def stored_key(key: str) -> str:
     text = storable(key)
-    return (
-        text if len(text) <= LONGEST_KEY else f"{text[: LONGEST_KEY - 65]}~{hashlib.sha256(text.encode()).hexdigest()}"
-    )
+    return text if len(text) <= LONGEST_KEY else f"{text[: LONGEST_KEY - 65]}~{_digest(text)}"
+
+
+def short_key(key: str) -> str:
+    text = storable(key)
+    size = len(text) if text.isascii() else len(text.encode())
+    if size <= LONGEST_SHORT_KEY:
+        return text
+    return f"{text.encode()[: LONGEST_SHORT_KEY - 65].decode(errors='ignore')}~{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def storable(text: str) -> str:

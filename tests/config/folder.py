@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from bot.config import Config, ConfigErrors, Registry, load
+from bot.config import Config, ConfigErrors, Registry, SenderFacts, load
+from bot.domain.incoming import HmacStyle, KeyPlace
 
 
 class Own(BaseModel):
@@ -46,9 +47,19 @@ class Logs(Own):
 
 
 REGISTRY = Registry(
-    sources={"alertmanager": Nothing, "generic": Mapped},
+    sources=dict.fromkeys(["alertmanager", "signed", "timed", "keyed", "sns", "email"], Nothing) | {"generic": Mapped},
     actions={"k8s.scale": Scale, "http.request": Request},
     gatherers={"k8s_logs": Logs},
+    senders={
+        "signed": SenderFacts(("hmac",), HmacStyle(header="x-hub-signature-256", prefix="sha256=")),
+        "timed": SenderFacts(
+            ("hmac",),
+            HmacStyle(header="webhook-signature", timestamp_header="webhook-timestamp", secret_prefix="whsec_"),
+        ),
+        "keyed": SenderFacts(("key",), key=KeyPlace(member="routing_key")),
+        "sns": SenderFacts(("sns",)),
+        "email": SenderFacts(("token",), methods=("SMTP",)),
+    },
 )
 
 TOCSIN = """\
@@ -109,7 +120,12 @@ GOOD = {
     "services.yaml": SERVICES,
     "runbooks/scale-up.yaml": RUNBOOK,
 }
-ENVIRON = {"BOT": "xoxb-1-very-secret", "APP": "xapp-1-very-secret", "AM": "am-very-secret", "K8S": "k8s-very-secret"}
+ENVIRON = {
+    "BOT": "xoxb-1-very-secret",
+    "APP": "xapp-1-very-secret",
+    "AM": "am-very-secret",
+    "K8S": "k8s-very-secret",
+}
 
 Files = Mapping[str, str | bytes | None]
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
 from bot.config import Bearer, ConfigErrors, Hmac, Problem, format_problems, load, reload
+from bot.domain.digest_times import DigestTimes
 from bot.domain.escalation import Level, Policy
+from bot.domain.flapping import Flapping
+from bot.domain.inhibition import Dependencies
 from bot.domain.people import Person, Rotation
-from bot.domain.routing import find
+from bot.domain.routing import Routing
+from bot.domain.severity import Taxonomy
+from bot.domain.storm import Storm
 from tests.config.folder import ENVIRON, GOOD, ONCALL, REGISTRY, TOCSIN, Logs, Mapped, loaded, warnings, written
 
 
@@ -36,6 +42,7 @@ def test_a_naive_start_counts_in_its_zone(tmp_path: Path) -> None:
     assert starts == datetime(2026, 7, 6, 7, tzinfo=UTC)
 
 
+DIGEST = DigestTimes(time(9), "UTC", "incidents")
 ROUTE = """\
 slack: {bot_token: env:BOT, app_token: env:APP}
 route:
@@ -55,7 +62,7 @@ route:
 
 
 def test_routes_have_from_above_what_they_do_not_say(tmp_path: Path) -> None:
-    root = loaded(tmp_path, {"tocsin.yaml": ROUTE}).route
+    root = loaded(tmp_path, {"tocsin.yaml": ROUTE}).signal.routing.root
     shop, rest = root.routes
     critical, other = shop.routes
     assert [route.path for route in (root, shop, critical, other, rest)] == [
@@ -70,7 +77,7 @@ def test_routes_have_from_above_what_they_do_not_say(tmp_path: Path) -> None:
     assert [route.group_by for route in (root, critical, other)] == [("cluster",), (), ("cluster",)]
     assert [route.reopen_within for route in (critical, other)] == [timedelta(hours=1), timedelta(0)]
     assert [route.go_on for route in (root, shop, critical, other, rest)] == [False, True, False, False, False]
-    assert [str(route) for route in find(root, {"team": "shop", "severity": "error"})] == [
+    assert [str(route) for route in Routing(root).find({"team": "shop", "severity": "error"})] == [
         'root/0/0 (severity=~"critical|error")',
         'root/1 (team!="")',
     ]
@@ -122,7 +129,11 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     assert config.database.url.reveal() == f"sqlite:///{tmp_path}/conf/state/tocsin.db"
     assert config.postmortem.folder == tmp_path / "conf/state/postmortems"
     assert config.slack.api_url == "https://slack.com/api/"
-    assert (config.severities, config.default_severity) == (("critical", "error", "warning", "info"), "warning")
+    assert config.signal.taxonomy == Taxonomy()
+    assert (config.signal.flapping, config.signal.storm, config.digest) == (Flapping(), Storm(), DIGEST)
+    assert (config.signal.quiet, config.signal.maintenance, config.signal.relabelling.rules) == ((), (), ())
+    assert config.signal.inhibition.dependencies == Dependencies({"checkout": ("cart",)}, frozenset({"critical"}))
+    assert config.keep_log == timedelta(days=90)
     assert (config.auto_resolve, config.log.level, config.prometheus) == (True, "info", None)
 
 
@@ -145,7 +156,7 @@ def test_an_address_to_listen_on_has_a_host_and_a_port(
     ("severities", "usual"), [("[critical, warning]", "warning"), ("[p1, p2, p3]", "p2"), ("[only]", "only")]
 )
 def test_the_usual_severity_is_warning_or_the_last_but_one(tmp_path: Path, severities: str, usual: str) -> None:
-    assert loaded(tmp_path, {"tocsin.yaml": TOCSIN + f"severities: {severities}\n"}).default_severity == usual
+    assert loaded(tmp_path, {"tocsin.yaml": TOCSIN + f"severities: {severities}\n"}).signal.taxonomy.default == usual
 
 
 def test_paths_begin_at_the_configuration_and_state(tmp_path: Path) -> None:
@@ -236,11 +247,15 @@ def test_a_bad_reload_raises_and_the_old_stays_as_it_was(tmp_path: Path) -> None
     written(tmp_path, {"tocsin.yaml": "route: {}\n"})
     with pytest.raises(ConfigErrors):
         reload(tmp_path / "conf", REGISTRY, old, ENVIRON)
-    assert old.route.policy == "ops"
+    assert old.signal.routing.root.policy == "ops"
 
 
 def test_loading_twice_gives_the_same(tmp_path: Path) -> None:
-    assert loaded(tmp_path) == load(tmp_path / "conf", REGISTRY, ENVIRON)
+    once, again = loaded(tmp_path), load(tmp_path / "conf", REGISTRY, ENVIRON)
+    assert replace(once, signal=again.signal) == again
+    assert once.signal.routing.root == again.signal.routing.root
+    assert once.signal.taxonomy == again.signal.taxonomy
+    assert once.signal.inhibition.version == again.signal.inhibition.version
 
 
 # ------------------------------------------------------------------------------------------------ warnings

@@ -14,7 +14,6 @@ from bot import app
 from bot.config import Config, Hmac, Registry, load, schema
 from bot.config.yaml import read
 from bot.domain.plan import Target
-from bot.domain.routing import find
 from tests.config.folder import GOOD, REGISTRY
 from tests.config.json_schema import violations
 
@@ -71,7 +70,7 @@ def test_the_example_has_the_demos_people_and_policies(example: Config) -> None:
 def test_the_example_routes_alerts(
     example: Config, labels: dict[str, str], route: str, policy: str, private: bool
 ) -> None:
-    [found] = find(example.route, labels)
+    [found] = example.signal.routing.find(labels)
     assert (found.path, found.policy, found.private) == (route, policy, private)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ async def test_alerts_come_back_as_they_were(store: Store) -> None:
 async def test_an_alert_is_replaced_by_its_newest_state(store: Store) -> None:
     state = seen(alert())
     await store.write(lambda tx: tx.save_alerts([state], []))
-    later = state.seen_again(alert(firing=False), NOW + timedelta(minutes=3))
+    later = replace(state, alert=alert(firing=False), last_seen=NOW + timedelta(minutes=3), deliveries=2)
 
     async def work(tx: Tx) -> None:
         assert await tx.alert_states([state.alert.key]) == {state.alert.key: state}
@@ -149,7 +150,7 @@ async def test_an_alert_is_replaced_by_its_newest_state(store: Store) -> None:
 
 async def test_an_alert_that_was_looked_for_in_vain_can_be_saved_several_times_in_the_same_write(store: Store) -> None:
     state = seen(alert())
-    later = state.seen_again(alert(), NOW + timedelta(minutes=3))
+    later = replace(state, last_seen=NOW + timedelta(minutes=3), deliveries=2)
 
     async def work(tx: Tx) -> None:
         assert await tx.alert_states([state.alert.key]) == {}

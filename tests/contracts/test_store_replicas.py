@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -129,7 +130,8 @@ async def test_an_alert_that_two_replicas_see_for_the_first_time_counts_both_del
     async def receive(tx: Tx) -> None:
         known = (await tx.alert_states([ALERT.key])).get(ALERT.key)
         await asyncio.sleep(0)
-        await tx.save_alerts([known.seen_again(ALERT, NOW) if known else AlertState(ALERT, NOW, NOW)], [])
+        again = replace(known, deliveries=known.deliveries + 1) if known else AlertState(ALERT, NOW, NOW)
+        await tx.save_alerts([again], [])
 
     await asyncio.gather(*(replicas[n % 2].write(receive) for n in range(20)))
     found = await replicas[0].read(lambda tx: tx.alert_states([ALERT.key]))

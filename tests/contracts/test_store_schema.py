@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -46,8 +47,8 @@ async def test_the_migrations_make_the_tables_of_the_code_on_sqlite(tmp_path: Pa
 
 
 def _plain(sql: str) -> list[str]:
-    plain = sql.replace("(state", "( state").replace(chr(34), "")  # a table that was made anew has its name quoted
-    return sorted(line.strip(" \t,") for line in plain.splitlines())
+    """Its parts in any order: columns that a migration adds stand behind the rest, a table that was made anew has its name quoted."""
+    return sorted(re.findall(r"\w+|'[^']*'|[^\s\w,]", sql.replace(chr(34), "")))
 
 
 OLD_STEP = {

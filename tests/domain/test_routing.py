@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.routing import Route, find, group_key, group_labels
+from bot.domain.routing import Route, Routing, group_key, group_labels
 from tests.domain.alerts import alert, route
 
 TREE = route(
@@ -51,20 +51,20 @@ ROUTES: list[tuple[dict[str, str], list[str]]] = [
 
 @pytest.mark.parametrize(("labels", "paths"), ROUTES)
 def test_the_deepest_match_wins_and_continue_goes_on_to_the_siblings(labels: dict[str, str], paths: list[str]) -> None:
-    assert [one.path for one in find(TREE, labels)] == paths
+    assert [one.path for one in Routing(TREE).find(labels)] == paths
 
 
 def test_the_root_takes_what_no_child_takes() -> None:
-    assert [one.path for one in find(route("root", routes=(route("root/0", "a=1"),)), {})] == ["root"]
+    assert [one.path for one in Routing(route("root", routes=(route("root/0", "a=1"),))).find({})] == ["root"]
 
 
 def test_a_root_with_a_condition_leaves_the_rest_to_nobody() -> None:
-    assert find(route("root", "team=shop"), {"team": "search"}) == ()
+    assert Routing(route("root", "team=shop")).find({"team": "search"}) == ()
 
 
 def test_continue_without_a_match_changes_nothing() -> None:
     tree = route("root", routes=(route("root/0", "a=1", go_on=True), route("root/1", "a=2")))
-    assert [one.path for one in find(tree, {"a": "2"})] == ["root/1"]
+    assert [one.path for one in Routing(tree).find({"a": "2"})] == ["root/1"]
 
 
 GROUPS: list[tuple[tuple[str, ...], dict[str, str], dict[str, str]]] = [
@@ -151,4 +151,4 @@ def test_it_routes_as_alertmanager_does(seed: int, tmp_path: Path) -> None:
             *(f"{n}={shown(v)}" for n, v in some.items()),
         ]
         said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        assert [one.path for one in find(ours, some)] == said.split(","), some
+        assert [one.path for one in Routing(ours).find(some)] == said.split(","), some

@@ -41,10 +41,11 @@ class FakeFlows:
     severities: Sequence[str] = ("critical", "warning", "info")
     all: Sequence[Runbook] = (runbook(), runbook(name="restart", title="Restart", params={}))
     runs: list[Run] = field(default_factory=lambda: [waiting_run()])
+    silences: Any = None
     of_alerts: dict[str, str] = field(default_factory=lambda: {"service": "checkout"})
 
     def flows(self) -> Flows:
-        return Flows(self, self, self, self, lambda: DIRECTORY, self.once)  # type: ignore[arg-type]
+        return Flows(self, self, self, self, self, lambda: DIRECTORY, self.once, self.silences)  # type: ignore[arg-type]
 
     async def _did(self, *call: Any) -> str:
         if self.gate is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,11 +14,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.domain.alert import Alert, OnceOnly
+from bot.domain.incoming import Acknowledged, ChangeEvent, Incoming, Parsed
+from bot.domain.passing import Verdict
 from bot.domain.redaction import Redactor
-from bot.domain.triage import Verdict
-from bot.entry.auth import Auth, Bearer, Nobody, Signed
+from bot.entry.arrivals import Arrivals, Sinks, SourceEntry
+from bot.entry.auth import Auth, Bearer, Nobody
+from bot.entry.auth_hmac import Signed
 from bot.entry.metrics import Metrics
-from bot.entry.webhooks import SourceEntry, Webhooks
+from bot.entry.webhooks import Webhooks
 from bot.errors import Replayed
 from bot.plugins.sources import alertmanager, generic
 
@@ -30,17 +33,37 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 @dataclass
 class Intake:
-    """Stands where flow/intake stands. `fails` is raised instead of accepting."""
+    """Stands where the flows stand. `fails` is raised instead of accepting, `fails_beside` by what takes changes and acknowledgements."""
 
     fails: BaseException | None = None
+    fails_beside: BaseException | None = None
     alerts: list[Alert] = field(default_factory=list)
     calls: int = 0
     used: dict[str, datetime] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
     now: datetime = NOW
+    changes: list[ChangeEvent] = field(default_factory=list)
+    acknowledged: list[tuple[str, Acknowledged]] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+
+    async def acknowledge(self, source: str, people: Sequence[Acknowledged]) -> int:
+        self._beside("acknowledge")
+        self.acknowledged.extend((source, one) for one in people)
+        return len(people)
+
+    async def keep_changes(self, changes: Sequence[ChangeEvent]) -> int:
+        self._beside("changes")
+        self.changes.extend(changes)
+        return len(changes)
+
+    def _beside(self, what: str) -> None:
+        self.order.append(what)
+        if self.fails_beside is not None:
+            raise self.fails_beside
 
     async def accept(self, alerts: Sequence[Alert], once: OnceOnly | None = None) -> list[Verdict]:
         self.calls += 1
+        self.order.append("alerts")
         if self.fails is not None:
             raise self.fails
         if once is not None and once.key in self.used:
@@ -59,7 +82,24 @@ class Intake:
         return self.metrics.registry.get_sample_value(name, labels)
 
 
-def webhooks(intake: Intake, **settings: Any) -> Webhooks:
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """A source that says what it is told to, whatever comes in; `heard` has what came in."""
+
+    parsed: Parsed = field(default_factory=Parsed)
+    heard: list[Incoming] = field(default_factory=list)
+
+    def __call__(self, incoming: Incoming, source: str, params: Any, now: datetime) -> Parsed:
+        self.heard.append(incoming)
+        return self.parsed
+
+
+def arrivals(intake: Intake, **sinks: Any) -> Arrivals:
+    taking = Sinks(intake.accept, **{"acknowledge": intake.acknowledge, "keep_changes": intake.keep_changes, **sinks})
+    return Arrivals(taking, Redactor({"word": "hunter2"}), lambda: intake.now, intake.metrics)
+
+
+def webhooks(intake: Intake, *more: SourceEntry, sinks: Mapping[str, Any] | None = None, **settings: Any) -> Webhooks:
     bearer, signed = Bearer([TOKEN, "an-older-token"]), Signed((SECRET, "an-older-secret"))
 
     def source(name: str, format: Any, auth: Auth) -> SourceEntry:
@@ -70,21 +110,17 @@ def webhooks(intake: Intake, **settings: Any) -> Webhooks:
         source("generic", generic, bearer),
         source("signed", alertmanager, signed),
         source("closed", alertmanager, Nobody("sources.closed.bearer")),
+        *more,
     ]
-    return Webhooks(
-        sources={one.name: one for one in sources},
-        accept=intake.accept,
-        redact=Redactor({"word": "hunter2"}),
-        clock=lambda: intake.now,
-        metrics=intake.metrics,
-        **settings,
-    )
+    return Webhooks({one.name: one for one in sources}, arrivals(intake, **(sinks or {})), **settings)
 
 
 @asynccontextmanager
-async def serving(intake: Intake, **settings: Any) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+async def serving(
+    intake: Intake, *more: SourceEntry, **settings: Any
+) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     app = web.Application()
-    app.add_routes(webhooks(intake, **settings).routes())
+    app.add_routes(webhooks(intake, *more, **settings).routes())
     async with TestClient(TestServer(app)) as client:
         yield client
 

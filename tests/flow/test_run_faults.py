@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bot.domain import effects
-from bot.domain.routing import Route
+from bot.domain.routing import Route, Routing
 from bot.domain.run import RunState
+from bot.domain.signal import Signal
 from bot.domain.step import StepState
 from bot.errors import BadInput, GaveUp, TryLater
 from tests.flow.run_house import approve, book, house_with, policy, sets, started, states
@@ -132,7 +133,7 @@ async def test_a_run_whose_row_died_for_any_other_reason_ends_and_gives_back_wha
 
 @pytest.mark.parametrize("private", [False, True])
 async def test_why_a_private_incidents_row_died_stands_in_its_timeline_alone(private: bool) -> None:
-    house = await house_with(book(sets("one")), root=Route(policy="shop", private=private))
+    house = await house_with(book(sets("one")), signal=Signal(Routing(Route(policy="shop", private=private))))
     await started(house)
     dead = effects.advance_run(1, "nothing", house.clock())
     await house.store.write(lambda tx: house.housekeeping.row_died(tx, dead, "acquisition-plan is gone", house.clock()))

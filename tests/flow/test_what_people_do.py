@@ -61,7 +61,7 @@ async def test_an_incident_without_a_title_is_not_opened(house: House, title: st
 
 async def test_an_incident_opened_by_hand_pages_and_invites_its_opener(house: House) -> None:
     incident = await house.incidents.declare("  the shop\nis slow ", "", BOB)
-    assert (incident.title, incident.severity) == ("the shop is slow", house.rules.default_severity)
+    assert (incident.title, incident.severity) == ("the shop is slow", house.rules.signal.taxonomy.default)
     await house.settle()
     assert ("invite", "bob") in house.room.acts
     assert house.room.said("page")[-1] == ("page", "person:ada", "1")

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bot.domain.alert import AlertState
 from bot.domain.context import Context
+from bot.domain.digest import Digest
 from bot.domain.incident import Incident
 from bot.domain.plan import Diff, Plan, Target, Undo
 from bot.domain.run import Run
@@ -26,6 +27,7 @@ class FakeRoom:
         self.failures: dict[str, list[Exception]] = {}
         self.cards: list[Incident] = []
         self.runs: list[Run] = []
+        self.digests: list[Digest] = []
         self.contexts: list[Context] = []
 
     def said(self, method: str) -> list[tuple[str, ...]]:
@@ -64,6 +66,10 @@ class FakeRoom:
 
     async def alarm(self, text: str, key: str, again: bool) -> str:
         return self._act("alarm", key, text)
+
+    async def digest(self, channel: str, digest: Digest, key: str, again: bool) -> str:
+        self.digests.append(digest)
+        return self._act("digest", key, channel)
 
     async def show_context(self, incident: Incident, context: Context, again: bool) -> str:
         self.contexts.append(context)

@@ -19,15 +19,17 @@ from bot.domain.people import Actor, Directory, Person
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.ports import Doing, Gatherer, Store
 from bot.domain.redaction import Redactor
-from bot.domain.routing import Route
+from bot.domain.routing import Route, Routing
 from bot.domain.rules import Rules
 from bot.domain.run import Run
 from bot.domain.runbook import Runbook
+from bot.domain.signal import Signal
 from bot.domain.triage import Verdict
 from bot.flow.advance import Advance
 from bot.flow.context import ContextEffects
 from bot.flow.decisions import Decisions
 from bot.flow.delivery import ChannelEffects
+from bot.flow.digest import Digests
 from bot.flow.escalation import Escalation
 from bot.flow.housekeeping import Housekeeping
 from bot.flow.incidents import Incidents
@@ -35,6 +37,7 @@ from bot.flow.intake import Intake
 from bot.flow.review import Review
 from bot.flow.runbooks import Runbooks
 from bot.flow.seeing import Sight
+from bot.flow.silences import Silences
 from bot.flow.worker import Worker
 from bot.plugins import discover
 from tests.support.clock import HandClock
@@ -71,7 +74,7 @@ FIX = Runbook.model_validate(
 def rules(**update: Any) -> Rules:
     return replace(
         Rules(
-            root=Route(policy="shop"),
+            signal=Signal(Routing(Route(policy="shop"))),
             escalations={"shop": SHOP},
             default_escalation="shop",
             directory=Directory(people=PEOPLE, roles={"responders": ("ada", "bob")}),
@@ -108,14 +111,19 @@ class House:
         templates = PlainTemplates()
         self.intake = Intake(store, self.clock, lambda: self.rules)
         self.incidents = Incidents(store, self.clock, lambda: self.rules, lambda text: text)
+        self.silences = Silences(store, self.clock, lambda: self.rules, Redactor({}))
         self.runbooks = Runbooks(store, self.room, self.clock, lambda: self.rules, Redactor({}))
         self.decisions = Decisions(store, self.clock, lambda: self.rules, lambda text: text)
         self.actions: dict[str, Doing] = {"fake.set": self.action, **people_actions()}
         sight = Sight(self.actions, templates, CelExpressions(), lambda: self.rules)
         self.advance = Advance(store, self.clock, lambda: self.rules, sight, lambda text: text)
         self.review = Review(store, self.room, self.clock, templates, self.documents)
-        self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules)
+        self.digests = Digests(store, self.room, self.clock, lambda: self.rules)
+        self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules, self.digests)
         self.handlers = {
+            **self.intake.handlers(),
+            **self.silences.handlers(),
+            **self.digests.handlers(),
             **ChannelEffects(store, self.room, self.clock).handlers(),
             **Escalation(store, self.room, self.clock, lambda: self.rules).handlers(),
             **ContextEffects(store, self.room, self.clock, gatherers or {}, lambda text: text).handlers(),

@@ -242,6 +242,10 @@ async def api_on(server: Server) -> AsyncIterator[Api]:
     await api.connect()
     try:
         await api.core().create_namespace({"metadata": {"name": api.namespace}})
+        if api.real:  # a pod can be made once the controllers have given the namespace its service account
+            pods, pod = f"/api/v1/namespaces/{api.namespace}/pods", {"containers": [{"name": "a", "image": "a"}]}
+            trial = {"metadata": {"name": "trial"}, "spec": pod}
+            await api.eventually(lambda: api.raw("POST", pods, trial, dryRun="All"), lambda said: said[0] == 201)
         yield api
         await api.core().delete_namespace(api.namespace)
     finally:

@@ -17,6 +17,7 @@ from bot.entry.slack.replies import Person, Replies
 from bot.entry.slack.run_actions import Act as Decide
 from bot.entry.slack.run_actions import RunClicks
 from bot.entry.slack.run_forms import runbook_form
+from bot.entry.slack.silence_forms import silence_form
 from bot.errors import BadInput, TryLater
 from bot.room import blocks as kit
 from bot.room import mrkdwn, views
@@ -40,6 +41,7 @@ class Clicks:
             kit.RESOLVE: self._resolve,
             kit.ESCALATE: self._escalate,
             kit.RUNBOOKS: self._runbooks,
+            kit.SILENCE: self._silence,
         }
         for action_id, act in acts.items():
             app.action(action_id)(self._handler(act))
@@ -121,6 +123,9 @@ class Clicks:
         about: dict[str, Any] = {"incident": incident_id(body), "channel": channel_of(body)}
         await must_be_seen_here(self._flows, about["incident"], about["channel"])
         return Reply(view=await runbook_form(self._flows, about))
+
+    async def _silence(self, body: Body, actor: Actor) -> Reply:
+        return Reply(view=await silence_form(self._flows, incident_id(body), channel_of(body), actor))
 
     async def _unknown(self, body: Body, actor: Actor) -> Reply:
         raise BadInput("This button is of an older version of Tocsin. Use the newest card, or `/incident help`.")

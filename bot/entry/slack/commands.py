@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.domain.incident import Incident
 from bot.domain.timeline import Entry
-from bot.entry.slack import run_commands
+from bot.entry.slack import run_commands, silence_commands, why_commands
 from bot.entry.slack.asked import Ask, Command, Reply, about, hidden, like, sections, told
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
@@ -32,6 +32,8 @@ class Commands:
             "note": Command("note [INC-7] TEXT", "write into the timeline (alone: a form)", self._note),
             "severity": Command("severity [INC-7] LEVEL", "say how bad it is", self._severity),
             "escalate": Command("escalate [INC-7]", "page the next level now", self._escalate),
+            **why_commands.commands(flows),
+            **silence_commands.commands(flows),
             **run_commands.commands(flows),
             "postmortem": Command(
                 "postmortem [INC-7]", "write the draft from the timeline as it stands", self._postmortem
@@ -131,6 +133,8 @@ ALIASES = {
     "close": "resolve",
     "sev": "severity",
     "page": "escalate",
+    "mute": "silence",
+    "silences": "silence",
     "runbooks": "runbook",
     "history": "runs",
     "post-mortem": "postmortem",

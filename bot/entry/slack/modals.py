@@ -14,6 +14,7 @@ from bot.entry.slack.commands import opened
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Replies
 from bot.entry.slack.run_forms import given_in, runbook_form, wrong_fields
+from bot.entry.slack.silence_forms import silence_submitted
 from bot.room import blocks as kit
 from bot.room import views
 from bot.room.run_buttons import about as about_step
@@ -36,6 +37,7 @@ class Modals:
         app.view(kit.RUNBOOK_VIEW)(self._handler(self._runbook, views.RUNBOOK))
         app.view(kit.GLASS_VIEW)(self._handler(self._glass, views.REASON))
         app.view(kit.DONE_VIEW)(self._handler(self._done, views.WORDS))
+        app.view(kit.SILENCE_VIEW)(self._handler(self._silence, views.REASON))
 
     def _handler(self, submit: Submit, field: str) -> Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]:
         async def on_submit(ack: AsyncAck, body: dict[str, Any]) -> None:
@@ -93,3 +95,6 @@ class Modals:
     async def _done(self, about: About, values: Values, actor: Actor) -> Reply:
         asked, words = about_step(str(about.get("about") or "")), values.get(views.WORDS, "")
         return told(await self._flows.decisions.answer(asked.run_id, asked.step_id, words, actor))
+
+    async def _silence(self, about: About, values: Values, actor: Actor) -> Reply:
+        return await silence_submitted(self._flows, about, values, actor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.domain.alert import AlertState
@@ -14,7 +15,11 @@ from bot.domain.incident import Incident
 from bot.domain.people import Actor, Directory
 from bot.domain.run import Run
 from bot.domain.runbook import Runbook
+from bot.domain.silence_told import Listed, Made, Moved
+from bot.domain.silence_told import Shown as ShownSilence
+from bot.domain.silencing import Wish
 from bot.domain.timeline import Entry
+from bot.domain.why import Account, Told
 
 Once = Callable[[str], Awaitable[bool]]
 """Whether this key is seen for the first time, on any replica."""
@@ -44,6 +49,26 @@ class Incidents(Protocol):
     async def listing(self, only_open: bool = True) -> Sequence[Incident]: ...
     async def show(self, incident_id: int) -> Shown: ...
     async def of_channel(self, channel_id: str) -> Incident | None: ...
+
+
+class Explain(Protocol):
+    """Why something did or did not page."""
+
+    async def incident(self, incident_id: int) -> Account: ...
+    async def alert(self, text: str) -> Sequence[Told]: ...
+    async def held(self) -> Sequence[AlertState]: ...
+
+
+class Silences(Protocol):
+    """Silences and maintenance windows."""
+
+    def now(self) -> datetime: ...
+    async def create(self, wish: Wish, actor: Actor) -> Made: ...
+    async def matchers_of(self, incident_id: int) -> Sequence[str]: ...
+    async def extend(self, number: int, by: timedelta, actor: Actor) -> Moved: ...
+    async def end(self, number: int, actor: Actor) -> Moved: ...
+    async def listing(self, phase: str = "", kind: str = "") -> Sequence[Listed]: ...
+    async def show(self, number: int) -> ShownSilence: ...
 
 
 class Runbooks(Protocol):
@@ -78,8 +103,10 @@ class Flows:
     """All that a click or a command can reach. `directory()` is the one of the configuration as it is now."""
 
     incidents: Incidents
+    explain: Explain
     runbooks: Runbooks
     decisions: Decisions
     review: Review
     directory: Callable[[], Directory]
     once: Once
+    silences: Silences

@@ -1,4 +1,4 @@
-"""Prometheus Alertmanager, webhook version 4. Grafana's unified alerting sends the same shape and is read as well.
+"""Prometheus Alertmanager, webhook version 4. Grafana's unified alerting is read as well; `grafana` also keeps what only Grafana says.
 
     receivers:
       - name: tocsin
@@ -19,10 +19,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.domain.alert import Alert
 from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
-from bot.plugins import payload
+from bot.plugins import alertmanager_format, payload
 
 VERSION = "4"
 
@@ -41,12 +40,7 @@ def parse(incoming: Incoming, source: str, params: Params, now: datetime) -> Par
     items = group.get("alerts")
     if not isinstance(items, list):
         raise BadInput(_not_alerts(group, items))
-    group_status = group.get("status")
-
-    def one(item: Any, path: str) -> Alert:
-        return _alert(item, path, source, group_status, now)
-
-    return payload.collected(items, one, "alerts", left_out=_count(group.get("truncatedAlerts")))
+    return alertmanager_format.read(group, source, now)
 
 
 def _not_alerts(group: dict[str, Any], items: Any) -> str:
@@ -56,45 +50,3 @@ def _not_alerts(group: dict[str, Any], items: Any) -> str:
         return f'{wrong}. version: found "{version}", the nearest supported one is "{VERSION}"'
     keys = ", ".join(payload.shortened(key) for key in list(group)[:8]) or "nothing"
     return f"{wrong}. The body has {keys}; a body of another shape needs a source with `type: generic`"
-
-
-def _alert(item: Any, path: str, source: str, group_status: Any, now: datetime) -> Alert:
-    if not isinstance(item, dict):
-        raise BadInput(f"{path}: {payload.found(item)}; expected an object with status and labels")
-    labels, lost = payload.texts(item.get("labels"), f"{path}.labels")
-    annotations, lost_too = payload.texts(item.get("annotations"), f"{path}.annotations")
-    if lost or lost_too:
-        annotations["clipped"] = (
-            f"{lost} labels and {lost_too} annotations more than {payload.MOST_LABELS} were left out"
-        )
-    starts_at = payload.not_after(payload.time(item.get("startsAt")), now)
-    ends_at = payload.time(item.get("endsAt"))
-    firing = _firing(item.get("status"), group_status, ends_at, path, now)
-    if firing or starts_at is None or (ends_at is not None and ends_at < starts_at):
-        ends_at = None  # without a start that it follows, an end puts nothing in order
-    return Alert(
-        source=source,
-        fingerprint=payload.fingerprint(item.get("fingerprint"), labels),
-        firing=firing,
-        labels=labels,
-        annotations=annotations,
-        starts_at=starts_at or now,
-        ends_at=payload.not_after(ends_at, now),
-        url=payload.link(item.get("generatorURL")),
-    )
-
-
-def _firing(status: Any, group_status: Any, ends_at: datetime | None, path: str, now: datetime) -> bool:
-    """By its own status; without one by its end; without that by the group's. When nothing says that it is over, it fires."""
-    if status in (None, ""):
-        if ends_at is not None:
-            return ends_at > now
-        return not (isinstance(group_status, str) and group_status.lower() == "resolved")
-    known = status.lower() if isinstance(status, str) else ""
-    if known not in ("firing", "resolved"):
-        raise BadInput(f'{path}.status: {payload.found(status)}; expected "firing" or "resolved"')
-    return known == "firing"
-
-
-def _count(value: Any) -> int:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else 0

@@ -1,15 +1,18 @@
-"""Any JSON by mapping: defaults, paths, and what is said when a path finds nothing."""
+"""Any JSON by mapping: defaults, paths, templates, other kinds of bodies, and what is said when a path finds nothing."""
 
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -17,6 +20,7 @@ from bot.domain.alert import Alert
 from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 from bot.plugins.sources import generic
+from tests.support.payloads import ANYTHING
 
 RECORDED = Path(__file__).parent / "generic"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -172,6 +176,136 @@ def test_alerts_may_be_one_object() -> None:
     assert only({"event": {"title": "A"}}, alerts="event").name == "A"
 
 
+EVERY: list[tuple[str, Any]] = [
+    ("$.data.items[*].title", "B"),
+    ("$.data.items[0].tags[*]", "x, y"),
+    ("$.account[*]", "eu"),
+    ("$.data.items[*].tags[-1]", "y"),
+    ("$.data.items[*].nothing", None),
+    ("$.data.items[*].n", None),
+    ("$.account.region[*]", None),
+    ("tags[*].x", None),
+]
+
+
+@pytest.mark.parametrize(("path", "expected"), EVERY)
+def test_a_star_is_every_item_joined_with_commas(path: str, expected: str | None) -> None:
+    result = parsed(NESTED, alerts="data.items", name=["title", "tags[0]"], labels={"it": path})
+    assert result.alerts[0].labels.get("it") == expected
+
+
+def test_alerts_may_be_all_items_of_several_lists() -> None:
+    body = {"groups": [{"alerts": [{"title": "A"}, {"title": "B"}]}, {"alerts": {"title": "C"}}, {}]}
+    assert [alert.name for alert in parsed(body, alerts="groups[*].alerts").alerts] == ["A", "B", "C"]
+    with pytest.raises(BadInput, match=r"other\[\*\].alerts: found nothing there"):
+        parsed(body, alerts="other[*].alerts")
+
+
+# ------------------------------------------------------------------------------------------------ templates
+
+
+def made(template: str) -> dict[str, str]:
+    return {"template": template}
+
+
+def requested(
+    body: Any, query: dict[str, str] | None = None, headers: dict[str, str] | None = None, **params: Any
+) -> Parsed:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    incoming = Incoming(raw, headers or {}, query=query or {})
+    return generic.parse(incoming, "web", generic.Params.model_validate(params), NOW)
+
+
+def test_a_template_makes_a_field_of_several_values() -> None:
+    params = {
+        "alerts": "checks",
+        "headers": ["X-Environment"],
+        "name": made("{{ alert.monitor.name }} on {{ body.host }}"),
+        "summary": [made("{{ alert.text | default('') }}"), made("{{ (alert.ms | float) * 2 }} ms")],
+        "labels": {"env": made('{{ headers["x-environment"] }}'), "region": made("{{ query.region | upper }}")},
+    }
+    body = {"host": "web-1", "checks": [{"monitor": {"name": "HTTP"}, "ms": 1.50}]}
+    headers = {"x-environment": "prod", "authorization": "Bearer s3cret"}
+    incoming = Incoming(json.dumps(body).encode(), headers, query={"region": "eu"})
+    result = generic.parse(incoming, "web", generic.Params.model_validate(params), NOW)
+    (alert,) = result.alerts
+    assert alert.name == "HTTP on web-1"
+    assert alert.summary == "3.0 ms"
+    assert (alert.labels["env"], alert.labels["region"]) == ("prod", "EU")
+
+
+def test_a_template_that_makes_nothing_leaves_the_field_to_the_next() -> None:
+    params = {"name": [made("{% if alert.x is defined %}{{ alert.x }}{% endif %}"), "b"]}
+    assert only({"b": "B"}, **params).name == "B"
+    assert only({"x": "X", "b": "B"}, **params).name == "X"
+
+
+def test_a_missing_name_costs_only_its_own_alert_and_is_named() -> None:
+    result = parsed([{"host": "a"}, {"hots": "b"}, {"host": "c"}], name=made("down: {{ alert.host }}"))
+    assert [alert.name for alert in result.alerts] == ["down: a", "down: c"]
+    ((index, reason),) = result.bad
+    assert index == 1
+    assert reason == ('body[1]: the template of name: `alert.host` is not known; did you mean "hots"?; there are: hots')
+
+
+RUNAWAYS = [
+    "{{ (alert.big ~ alert.big) ~ (alert.big ~ alert.big) }}",
+    "{{ alert.many | map('upper') | join | length }}{{ alert.many | join(alert.big) }}",
+    "{{ alert.title * 3 }}",
+    "{{ 1 / 0 }}",
+    "{{ alert.title + 1 }}",
+]
+
+
+@pytest.mark.parametrize("template", RUNAWAYS)
+def test_a_template_that_does_too_much_costs_only_its_own_alert(template: str) -> None:
+    big = {"title": "A", "big": "x" * 9_000, "many": ["y"] * 9_000}
+    params = {"summary": ["short", made(template)]}
+    result = parsed([big, {"title": "B", "short": "s"}], **params)
+    assert [alert.name for alert in result.alerts] == ["B"]
+    assert result.bad[0][1].startswith("body[0]: the template of summary: ")
+
+
+def test_many_alerts_share_one_budget_of_time() -> None:
+    result = parsed([{"title": f"A{n}"} for n in range(300)], summary=made("{{ alert.title | lower }}"))
+    assert [alert.summary for alert in result.alerts[:2]] == ["a0", "a1"]
+    assert (len(result.alerts), result.bad) == (300, ())
+
+
+# ------------------------------------------------------------------------------------------------ other bodies
+
+FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+
+
+def test_a_form_is_read_like_an_object_of_texts() -> None:
+    (alert,) = requested(b"title=Disk+full&status=ok&x=%C3%A9", headers=FORM, labels={"x": "x"}).alerts
+    assert (alert.name, alert.firing, alert.labels["x"]) == ("Disk full", False, "é")
+
+
+def test_a_form_may_hold_json_in_its_payload_and_curl_calls_json_a_form() -> None:
+    for body in (b"payload=%7B%22title%22%3A%22A%22%7D", b'{"title": "A"}', b'[{"title": "A"}]'):
+        assert [alert.name for alert in requested(body, headers=FORM).alerts] == ["A"]
+
+
+def test_a_delivery_may_be_parameters_of_the_address_alone() -> None:
+    (alert,) = requested(b"", query={"title": "Down", "status": "up"}).alerts
+    assert (alert.name, alert.firing) == ("Down", False)
+    with pytest.raises(BadInput, match="it is empty"):
+        requested(b"")
+
+
+def test_plain_text_is_an_alert_when_it_is_allowed() -> None:
+    body = b"Disk full on db-1\n97 % used\n"
+    (alert,) = requested(body, headers={"content-type": "text/plain"}, text=True).alerts
+    assert (alert.name, alert.summary) == ("Disk full on db-1", "Disk full on db-1\n97 % used")
+    assert [one.name for one in requested(b"down", headers=FORM, text=True).alerts] == ["down"]
+    assert [one.name for one in requested(b'{"title": "A"}', text=True).alerts] == ["A"]
+    with pytest.raises(BadInput, match="body: line 1, column 1"):
+        requested(body, headers={"content-type": "text/plain"})
+    with pytest.raises(BadInput, match="body: line 1, column 1"):
+        requested(body, headers={"content-type": "application/json"}, text=True)
+
+
 # ------------------------------------------------------------------------------------------------ what is wrong
 
 WRONG: list[tuple[str, Any, dict[str, Any], str]] = [
@@ -224,20 +358,66 @@ PARAMS: list[tuple[dict[str, Any], str]] = [
     ({"labels": {"x": "a]"}}, "not a path"),
     ({"labels": {"x": {"const": "y"}}}, "constant"),
     ({"status": 5}, "status"),
+    ({"alerts": "a[*"}, "not a path"),
+    ({"name": {"template": "{{ alert.x"}}, "template is not closed"),
+    ({"name": {"template": "{{ alert.x | shout }}"}}, "a template cannot be read"),
+    ({"name": {"template": "{% for x in alert %}{% endfor %}"}}, "for is not possible in templates here"),
+    ({"name": {"template": "{{ alrt.x }}"}}, 'a template is not given `alrt`; did you mean "alert"'),
+    ({"name": {"templat": "x"}}, "unknown key 'templat'; did you mean \"template\""),
+    ({"name": {"template": "x", "constant": "y"}}, "wanted one of `template` and `constant`"),
+    ({"labels": {"x": {}}}, "wanted one of `template` and `constant`"),
+    ({"name": {"template": '{{ headers["x-a"] }}'}, "headers": ["x-b"]}, "header 'x-a', which `headers` does not name"),
+    ({"headers": ["Authorization"]}, "may hold a secret"),
+    ({"headers": ["X-Api-Key"]}, "may hold a secret"),
 ]
 
 
 @pytest.mark.parametrize(("params", "error"), PARAMS)
 def test_a_mapping_that_cannot_work_is_refused_with_the_configuration(params: dict[str, Any], error: str) -> None:
-    with pytest.raises(ValidationError, match=error.replace("[", r"\[")):
+    with pytest.raises(ValidationError, match=re.escape(error)):
         generic.Params.model_validate(params)
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
-    )
-)
-def test_any_json_is_read_or_refused(value: Any) -> None:
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "sources" / "generic.md"
+EXAMPLES = [
+    (Incoming(b'{"monitor": {"name": "Shop", "tags": ["checkout"]}, "alert_type_name": "down"}'), "Shop", True),
+    (
+        Incoming(b'{"host": "web-1", "checks": [{"monitor": {"name": "HTTP"}, "state": "critical", "ms": 1500}]}'),
+        "HTTP on web-1",
+        True,
+    ),
+    (Incoming(b"monitor=Shop&checks=http", {**FORM, "x-event": "recovered"}), "Shop", False),
+    (Incoming(b"backup of db-1 failed", {"content-type": "text/plain"}), "backup of db-1 failed", True),
+    (Incoming(b"", query={"sensor": "cellar", "state": "open"}, method="GET"), "door cellar is open", True),
+]
+
+
+def test_the_examples_of_the_documentation_do_what_they_say() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION.read_text(), re.S)
+    for block, (incoming, name, firing) in zip(blocks, EXAMPLES, strict=True):
+        value = yaml.safe_load(textwrap.dedent(block))
+        settings = value.get("sources", {"": value}).popitem()[1]
+        own = {key: one for key, one in settings.items() if key not in ("type", "bearer", "token")}
+        (alert,) = generic.parse(incoming, "web", generic.Params.model_validate(own), NOW).alerts
+        assert (alert.name, alert.firing) == (name, firing)
+
+
+ODD_PARAMS = {
+    "alerts": "a[*]",
+    "name": [{"template": "{{ alert.a ~ body }}"}, "a[*].b", "b"],
+    "labels": {"x": "a[*][*]", "y": {"template": "{{ alert.b | default('') | upper }}"}},
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANYTHING | st.dictionaries(st.sampled_from("ab"), ANYTHING), st.sampled_from([{}, ODD_PARAMS]))
+def test_any_json_is_read_or_refused(value: Any, params: dict[str, Any]) -> None:
     with suppress(BadInput):
-        assert isinstance(parsed(value), Parsed)
+        assert isinstance(parsed(value, **params), Parsed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=60), st.sampled_from(["", "text/plain", FORM["content-type"], "application/json"]))
+def test_any_body_is_read_or_refused(body: bytes, kind: str) -> None:
+    with suppress(BadInput):
+        assert isinstance(requested(body, headers={"content-type": kind}, text=True), Parsed)

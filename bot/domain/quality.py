@@ -1,0 +1,170 @@
+"""How good each alert rule is: how often it fires, pages, and leads to anything. Pure; fed with the alert log and the timelines by flow/quality.
+
+An alert rule is what senders call `alertname`, per source. A *firing* is a delivery that began something (repeats do not count); *acted* means
+that people did something about the incident beside acknowledging it: approved a fix, mitigated or resolved it by hand, wrote a note, asked for help.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from statistics import median
+
+from bot.domain.alert import Received
+from bot.domain.flapping import shown
+from bot.domain.incident import Incident
+from bot.domain.passing import HELD
+from bot.domain.people import TOCSIN
+from bot.domain.timeline import Entry
+
+BEGAN = ("opened", "joined", "reopened", "late", "flapping", "logged", *HELD)
+ACTS = (
+    "mitigated",
+    "resolved",
+    "note",
+    "escalated",
+    "severity",
+    "run_started",
+    "run_approved",
+    "run_answered",
+    "run_glass_broken",
+)
+OFTEN, NOISY_PAGES, SHORT = 5, 3, timedelta(minutes=5)
+Night = Callable[[str, datetime], bool]
+"""(name of a person, when they were paged) -> whether that was in their night."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What people got of an incident, and what they did about it. `pages`: (when, name) of each that left; times are None when it did not happen."""
+
+    incident_id: int
+    opened_at: datetime
+    pages: tuple[tuple[datetime, str], ...] = ()
+    acknowledged_at: datetime | None = None
+    acted_at: datetime | None = None
+    resolved_at: datetime | None = None
+    flapped: int = 0
+
+
+def handled(incident: Incident, entries: Sequence[Entry]) -> Handled:
+    """From its timeline. What the bot did by itself is no act of people."""
+    pages = tuple((one.at, str(one.data.get("to", ""))) for one in entries if one.kind == "page_sent")
+    acts = [one.at for one in entries if one.kind in ACTS and one.actor != TOCSIN.name]
+    acknowledged = [one.at for one in entries if one.kind == "acknowledged"]
+    return Handled(
+        incident.id,
+        incident.opened_at,
+        pages,
+        min(acknowledged, default=None),
+        min(acts, default=None),
+        incident.resolved_at,
+        sum(1 for one in entries if one.kind == "flapping"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RuleQuality:
+    """One alert rule. `paged`, `acknowledged`, `acted` count incidents; `pages`, `night_pages` messages; the times are medians in seconds."""
+
+    source: str
+    name: str
+    fired: int = 0
+    incidents: int = 0
+    held: Mapping[str, int] = field(default_factory=dict)
+    paged: int = 0
+    pages: int = 0
+    night_pages: int = 0
+    acknowledged: int = 0
+    acted: int = 0
+    flaps: int = 0
+    brief: int = 0
+    to_page: float | None = None
+    to_acknowledge: float | None = None
+    to_act: float | None = None
+    suggestion: str = ""
+
+
+@dataclass(slots=True)
+class _Tally:
+    fired: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+    incidents: set[int] = field(default_factory=set)
+
+
+class Tally:
+    """Fed line by line, so that a long log need not be held in memory."""
+
+    def __init__(self) -> None:
+        self._rules: dict[tuple[str, str], _Tally] = defaultdict(_Tally)
+
+    def add(self, line: Received) -> None:
+        if line.outcome not in BEGAN or line.alert.test or (line.again and line.outcome in HELD):
+            return
+        one = self._rules[line.alert.source, line.alert.name]
+        one.fired += not line.again  # what was held and let go has been counted when it came in
+        if line.outcome in HELD or line.outcome == "logged":
+            one.held[line.outcome] += 1
+        if line.incident_id is not None:
+            one.incidents.add(line.incident_id)
+
+    @property
+    def incidents(self) -> set[int]:
+        """All incidents that the lines name."""
+        return {number for one in self._rules.values() for number in one.incidents}
+
+    def result(self, done: Mapping[int, Handled], night: Night) -> tuple[RuleQuality, ...]:
+        """Every rule, the one that costs people most first: pages at night, pages, firings."""
+        rules = [_of(source, name, one, done, night) for (source, name), one in self._rules.items()]
+        return tuple(sorted(rules, key=lambda one: (-one.night_pages, -one.pages, -one.fired, one.source, one.name)))
+
+
+def noisy(rules: Iterable[RuleQuality]) -> tuple[RuleQuality, ...]:
+    """Those with a suggestion."""
+    return tuple(one for one in rules if one.suggestion)
+
+
+def _of(source: str, name: str, tally: _Tally, done: Mapping[int, Handled], night: Night) -> RuleQuality:
+    mine = [done[number] for number in sorted(tally.incidents) if number in done]
+    paged = [one for one in mine if one.pages]
+    pages = [page for one in mine for page in one.pages]
+    found = RuleQuality(
+        source,
+        name,
+        tally.fired,
+        len(tally.incidents),
+        dict(tally.held),
+        len(paged),
+        len(pages),
+        sum(1 for at, who in pages if night(who, at)),
+        sum(1 for one in mine if one.acknowledged_at),
+        sum(1 for one in mine if one.acted_at),
+        sum(one.flapped for one in mine),
+        sum(1 for one in mine if one.resolved_at and not one.acted_at and one.resolved_at - one.opened_at <= SHORT),
+        _median(one.pages[0][0] - one.opened_at for one in paged),
+        _median(one.acknowledged_at - one.opened_at for one in mine if one.acknowledged_at),
+        _median(one.acted_at - one.opened_at for one in mine if one.acted_at),
+    )
+    return replace(found, suggestion=_suggestion(found))
+
+
+def _median(spans: Iterable[timedelta]) -> float | None:
+    seconds = [span.total_seconds() for span in spans]
+    return median(seconds) if seconds else None
+
+
+def _suggestion(rule: RuleQuality) -> str:
+    """What to do about it, the worst first; empty when it is worth its noise."""
+    if rule.paged >= NOISY_PAGES and not rule.acted:
+        night = f", {rule.night_pages} of the pages at night" if rule.night_pages else ""
+        return f"paged for {rule.paged} incidents{night}, and nobody did anything: lower its severity, or take it out"
+    if rule.flaps >= NOISY_PAGES:
+        return f"flapped {rule.flaps} times: let it fire later (a longer `for:`) or only on a trend"
+    if rule.incidents >= OFTEN and rule.brief * 5 >= rule.incidents * 4:
+        return f"{rule.brief} of {rule.incidents} incidents were over by themselves within {shown(SHORT)}: a longer `for:` would keep them quiet"
+    quiet = sum(rule.held.values())
+    if rule.fired >= OFTEN and quiet * 10 >= rule.fired * 9 and not rule.acted:
+        return f"{quiet} of {rule.fired} firings were held: is it still wanted?"
+    return ""

@@ -1,0 +1,84 @@
+"""Why an alert did or did not page: for one that came in, from the log; for one that might, as triage would judge it now. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.domain.alert import Alert, AlertState, Received
+from bot.domain.incident import Incident
+from bot.domain.ports import Clock, Store, Tx
+from bot.domain.rules import CurrentRules
+from bot.domain.triage import triage
+from bot.domain.why import Account, Told, Why, explained, remembered
+from bot.errors import BadInput
+from bot.flow.incidents import known
+from bot.flow.judging import Judging
+
+MOST_ALERTS = 5
+MOST_LINES = 50
+PAGING = ("paged", "page_sent", "page_skipped", "exhausted", "acknowledged", "escalated", "flapping", "warning")
+
+
+class Explain:
+    """Every function only reads."""
+
+    def __init__(self, store: Store, clock: Clock, rules: CurrentRules) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+
+    async def hypothetical(self, alerts: Sequence[Alert]) -> list[Why]:
+        """What would become of these alerts if they came in now, each by itself."""
+        rules, now = self._rules(), self._clock()
+        passings, view = await self._store.read(lambda tx: Judging().view_of(tx, alerts, rules, now))
+        return [explained(passing, triage(passing, view, now), rules, now) for passing in passings]
+
+    async def incident(self, incident_id: int) -> Account:
+        """From its alerts' log lines and its timeline."""
+
+        async def work(tx: Tx) -> Account:
+            incident = await known(tx, incident_id)
+            states = await tx.alerts_of(incident_id, MOST_ALERTS)
+            told = [await _told(tx, state, incident) for state in states]
+            timeline = await tx.timeline(incident_id)
+            return Account(incident, tuple(told), tuple(entry for entry in timeline if entry.kind in PAGING))
+
+        return await self._store.read(work)
+
+    async def alert(self, text: str) -> list[Told]:
+        """The alerts of this key or fingerprint (or the beginning of one)."""
+
+        async def work(tx: Tx) -> list[Told]:
+            found = []
+            for state in await tx.alerts_called(text.strip(), MOST_ALERTS):
+                incident = await tx.incident(state.incident_id) if state.incident_id else None
+                found.append(await _told(tx, state, incident))
+            return found
+
+        found = await self._store.read(work)
+        if not found:
+            raise BadInput(
+                f"No alert is called {text[:80]!r}: wanted INC-7, or an alert's fingerprint (its first letters are enough), as it stands on "
+                f"the card and in the answer to its webhook."
+            )
+        return found
+
+    async def held(self) -> tuple[AlertState, ...]:
+        """What fires now and is held."""
+        return await self._store.read(lambda tx: tx.held_alerts(200))
+
+
+async def _told(tx: Tx, state: AlertState, incident: Incident | None) -> Told:
+    lines = await tx.alert_log(state.alert.key, MOST_LINES)
+    return Told(state, tuple(remembered(line) for line in _turns(lines)), incident)
+
+
+def _turns(lines: Sequence[Received]) -> list[Received]:
+    """The lines at which something changed (newest first): a repeat of the same tells nothing."""
+    turns: list[Received] = []
+    for line in reversed(lines):
+        before = turns[-1] if turns else None
+        same = before is not None and (line.outcome, line.held_by) == (before.outcome, before.held_by)
+        if not same and (before is None or line.outcome != "repeated"):
+            turns.append(line)
+    return turns[::-1]
