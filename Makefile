@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# The tests of a file stay together, as they share servers; JOBS=1 for one after the other.
+JOBS ?= 2
+PARALLEL = $(if $(filter-out 0 1,$(JOBS)),-n $(JOBS) --dist loadfile)
 FAST := not slow and not chaos and not browser and not real
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
@@ -44,11 +47,11 @@ demo: $(STAMP) ## Play an incident from alert to post-mortem on this machine (AU
 
 .PHONY: test
 test: $(STAMP) ## Run the fast tests (ARGS="-k word" to choose)
-	@$(BIN)/python -m pytest -m "$(FAST)" $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "$(FAST)" $(ARGS)
 
 .PHONY: test-all
 test-all: $(STAMP) ## Run every test: also slow, chaos, browser, real
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 .PHONY: check
 check: $(STAMP) ## Lint, formatting, types, import rules

@@ -35,10 +35,13 @@ from bot.domain.ports import Clock, Doing, Gatherer, Store
 from bot.domain.redaction import Redactor
 from bot.domain.rules import Rules
 from bot.entry import problems
+from bot.entry.api import SilenceApi
+from bot.entry.api_access import Access
+from bot.entry.api_alertmanager import AlertmanagerApi
 from bot.entry.arrivals import Arrivals, Sinks, SourceEntry
 from bot.entry.auth import Bearer
 from bot.entry.auth_configured import configured
-from bot.entry.auth_sns import fetching
+from bot.entry.auth_sns import Fetch, fetching
 from bot.entry.mail import MailSettings, MailSite
 from bot.entry.metrics import Metrics
 from bot.entry.operation import Operation
@@ -108,6 +111,8 @@ def rules_of(config: Config) -> Rules:
         runbooks=config.runbooks,
         actions=config.policy,
         auto_resolve=config.auto_resolve,
+        digest=config.digest,
+        keep_log=config.keep_log,
     )
 
 
@@ -163,8 +168,13 @@ class Tocsin:
 
 
 @asynccontextmanager
-async def built(config: Config, clock: Clock = now, open_store: OpenStore = open_store) -> AsyncIterator[Tocsin]:
-    """The program over this configuration; everything it opened is closed at the end, in reverse."""
+async def built(
+    config: Config, clock: Clock = now, open_store: OpenStore = open_store, fetch: Fetch | None = None
+) -> AsyncIterator[Tocsin]:
+    """The program over this configuration; everything it opened is closed at the end, in reverse.
+
+    `fetch` asks Amazon SNS for its certificates; the program's own HTTP client does when there is none.
+    """
     async with AsyncExitStack() as stack:
         redact = Redactor(dict(config.redact_extra))
         current = Current(rules_of(config))
@@ -215,11 +225,18 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
             now = clock()
             return await store.write(lambda tx: tx.once(f"click:{key}", now + SLACK_DEDUPLICATION, now))
 
-        flows = Flows(incidents, explain, runbooks, decisions, review, lambda: current.rules.directory, first_click, silences)
+        flows = Flows(
+            incidents, explain, runbooks, decisions, review, lambda: current.rules.directory, first_click, silences
+        )
         bolt, socket_mode = _slack(config, gateway, flows)
         site = web.Application(middlewares=[problems.middleware], client_max_size=config.server.max_body_bytes)
         webhooks, mail = _webhooks(
-            config, Sinks(intake.accept, intake.acknowledged, changes.keep), kit.http, redact, metrics, clock
+            config,
+            Sinks(intake.accept, intake.acknowledged, changes.keep),
+            fetch or fetching(kit.http),
+            redact,
+            metrics,
+            clock,
         )
         site.add_routes(webhooks.routes())
         scraper = Bearer([config.metrics.bearer.reveal()]) if config.metrics.bearer else None
@@ -232,6 +249,9 @@ async def built(config: Config, clock: Clock = now, open_store: OpenStore = open
             scraper=scraper,
         )
         site.add_routes(operation.routes())
+        access = Access({name: token.reveal() for name, token in config.api.tokens.items()})
+        site.add_routes(SilenceApi(silences, access).routes())
+        site.add_routes(AlertmanagerApi(silences, access).routes())
         site.add_routes(bolt)
         yield Tocsin(
             config, current, store, kit, gateway, room, actions, intake, incidents, explain, silences, runbooks, decisions, advance, review,
@@ -378,10 +398,10 @@ def _slack(config: Config, gateway: SlackGateway, flows: Flows) -> tuple[list[we
 
 
 def _webhooks(
-    config: Config, sinks: Sinks, http: Http, redact: Redactor, metrics: Metrics, clock: Clock
+    config: Config, sinks: Sinks, fetch: Fetch, redact: Redactor, metrics: Metrics, clock: Clock
 ) -> tuple[Webhooks, MailSite | None]:
     """The ways in for alerts: by HTTP, and by e-mail when that is configured."""
-    parsers, fetch = discover("sources"), fetching(http)
+    parsers = discover("sources")
     arrivals = Arrivals(replace(sinks, confirm=fetch), redact, clock, metrics)
     sources = {
         name: SourceEntry(

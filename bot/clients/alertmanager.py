@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 
 from bot.clients.api import Answer, Api, segment
 from bot.clients.http import Http, Reply
-from bot.domain.matching import Matcher
+from bot.domain.matching import Matcher, matcher
 from bot.errors import BadInput
 
 MOST_BYTES = 16_000_000  # thousands of alerts, with their annotations: a storm is when silences are needed
@@ -37,6 +37,14 @@ class Condition(Answer):
             is_regex=matcher.op.endswith("~"),
             is_equal=not matcher.op.startswith("!"),
         )
+
+    def asked(self) -> Matcher:
+        """BadInput when it is none, like a regular expression that is not."""
+        op = ("=" if self.is_equal else "!") + ("~" if self.is_regex else "" if self.is_equal else "=")
+        try:
+            return matcher(str(Matcher(self.name, op, self.value)))
+        except ValueError as error:
+            raise BadInput(str(error)) from error
 
 
 class _State(Answer):

@@ -133,7 +133,7 @@ def _bad_maintenance(work: MaintenanceEntry, document: Document, path: Path) -> 
         return
     try:
         matchers = [matcher(text) for text in work.match]
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
         return  # told already
     if all(one.fits("") for one in matchers):
         words = "also matches alerts that have none of these labels, so it would silence nearly everything; name what is worked on"

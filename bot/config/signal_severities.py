@@ -87,7 +87,7 @@ def doubtful(file: SignalSections, document: Document) -> Iterator[Problem]:
             words = f"{severity} is the most severe there is: with [log] nobody is ever paged"
             yield document.problem(("media", severity), words, key=True)
         yield from doubtful_media(media, document, ("media", severity))
-    if file.default_severity and set(media_of(file).get(file.usual_severity, MEDIA)) <= {"log"}:
+    if set(media_of(file).get(file.usual_severity, MEDIA)) <= {"log"}:
         words = f"alerts with no known severity count as {file.usual_severity}, which is only logged: nobody is paged"
         yield document.problem(("default_severity",), words)
 

@@ -71,7 +71,7 @@ def opened(incident_id: int, alerts: Iterable[Alert], opening: Opening, now: dat
         reopen_within=route.reopen_within,
         private=route.private,
         firing=len(firing),
-        alerts=len(firing),
+        alerts=len({alert.key for alert in firing}),
         tracks=tuple(Track(policy=policy) for policy in opening.policies),
         opened_at=now,
         channel_name=channel_name(
@@ -204,7 +204,8 @@ def acknowledged(incident: Incident, actor: Actor, now: datetime) -> Change:
         acknowledged_at=incident.acknowledged_at or now,
         acknowledged_by=actor.name,
     )
-    return refreshed(change, now).ask(effects.invite(incident.id, (actor.id,), now))
+    invited = [effects.invite(incident.id, (actor.id,), now)] if actor.known_here else []
+    return refreshed(change, now).ask(*invited)
 
 
 def mitigated(incident: Incident, actor: Actor, why: str, now: datetime) -> Change:

@@ -40,12 +40,17 @@ class Rotation(BaseModel):
 
 
 class Actor(BaseModel):
-    """Who did something: a person (`ada`), a Slack user whom oncall.yaml does not know (`slack:U123`), or the bot itself."""
+    """Who did something: a person (`ada`), a Slack user whom oncall.yaml does not know (`slack:U123`), the bot itself, or somebody at a sender."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
     name: str
+
+    @property
+    def known_here(self) -> bool:
+        """Not only to a sender of alerts (`pagerduty:Ada`), so that Slack can be asked for them."""
+        return ":" not in self.id or self.id.startswith("slack:")
 
 
 TOCSIN = Actor(id="tocsin", name="Tocsin")

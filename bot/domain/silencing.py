@@ -34,6 +34,10 @@ REMINDED_FROM = timedelta(minutes=20)  # a shorter one ends before anybody has f
 EXAMPLE = 'alertname="HighErrorRate",service=~"cart|checkout"'
 
 
+class NoSuchSilence(BadInput):
+    """The one that somebody means is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A silence as somebody asks for it. `lasts` or `ends_at` (not both); without `starts_at`, and with one that is over, from now.
@@ -121,11 +125,16 @@ def checked(texts: Iterable[str], redact: Redact) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, found)))
 
 
+def plain(text: str) -> str:
+    """Without what no database has a place for."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def _matcher(text: str, redact: Redact) -> Matcher:
     if len(text) > LONGEST_MATCHER:
         raise BadInput(f"A matcher of {len(text)} characters is too long; at most {LONGEST_MATCHER}.")
     try:
-        found = matcher(text.strip())
+        found = matcher(plain(text).strip())
     except ValueError as error:
         raise BadInput(f"{error}.") from error
     if redact(found.value) != found.value:

@@ -22,7 +22,7 @@ from bot.domain.ports import Clock, Delivery, Redact, Store, Tx
 from bot.domain.rules import CurrentRules
 from bot.domain.silence import Silence
 from bot.domain.silence_told import Hidden, Listed, Made, Matching, Moved, Shown, TakenOver
-from bot.domain.silencing import Wish
+from bot.domain.silencing import NoSuchSilence, Wish
 from bot.errors import BadInput
 from bot.flow.delivery import Handler, Record, payload
 from bot.flow.incidents import known as known_incident
@@ -260,13 +260,13 @@ class Silences:
         return bool(routes) and routes[0].private
 
     def _written(self, text: str, limit: int) -> str:
-        return clipped(" ".join(self._redact(text).split()), limit)
+        return clipped(" ".join(self._redact(silencing.plain(text)).split()), limit)
 
 
 async def _known(tx: Tx, number: int) -> Silence:
     silence = await tx.silence(number)
     if silence is None:
-        raise BadInput(f"There is no silence {number}. `/incident silence list` shows those that there are.")
+        raise NoSuchSilence(f"There is no silence {number}. `/incident silence list` shows those that there are.")
     return silence
 
 

@@ -48,7 +48,6 @@ def alert_of(doc: str) -> Alert:
 
 
 def alert_state_values(state: AlertState, doc: str) -> Values:
-    held = state.held
     return {
         "key": state.alert.key,
         "incident_id": state.incident_id,
@@ -57,31 +56,33 @@ def alert_state_values(state: AlertState, doc: str) -> Values:
         "last_seen": state.last_seen,
         "deliveries": state.deliveries,
         "doc": doc,
-        "held": held.outcome if held else None,
-        "held_by": held.by if held else None,
+        "held_by": state.held.by if state.held else None,
         "again_at": state.again_at,
         "more": _more(state),
     }
 
 
 def _more(state: AlertState) -> str | None:
-    more: Values = {}
-    if state.fired:
-        more["fired"] = [at.isoformat() for at in state.fired]
+    fired = [at.isoformat() for at in state.fired]
+    if not (state.held or state.calm_at or state.inhibits):
+        # Nearly all: written out, because to make the encoder takes longer than to encode this.
+        times = '","'.join(fired)
+        return f'{{"fired":["{times}"]}}' if fired else None
+    more: Values = {"fired": fired, "inhibits": state.inhibits}
     if state.calm_at:
         more["calm_at"] = state.calm_at.isoformat()
-    if state.inhibits:
-        more["inhibits"] = state.inhibits
-    if state.held and short_key(state.held.by) != state.held.by:
-        more["by"] = state.held.by
-    return to_json(more) if more else None
+    if state.held:
+        more["held"] = state.held.outcome
+        if short_key(state.held.by) != state.held.by:
+            more["by"] = state.held.by
+    return to_json(more)
 
 
 def alert_state_of(row: Row[Any]) -> AlertState:
     alert, held = alert_of(row.doc), None
     more = json.loads(row.more) if row.more else {}
     if row.held_by is not None:
-        held = Held(row.held, more.get("by", row.held_by), row.again_at)
+        held = Held(more["held"], more.get("by", row.held_by), row.again_at)
     return AlertState(
         alert,
         row.first_seen,

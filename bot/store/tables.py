@@ -54,8 +54,8 @@ once_keys = Table(
     Column("until", Utc, nullable=False, index=True),
 )
 
-# `again_at`: when it is to be looked at again, because of what holds it or because it flaps. `more` (JSON, null when there is nothing): `fired`,
-# `calm_at`, `inhibits`, and `by` when the key in `held_by` is not the whole of it.
+# `held_by`: by what it is held. `again_at`: when it is to be looked at again, because of that or because it flaps. `more` (JSON, null when there is
+# nothing): the outcome `held`, `by` when the key in `held_by` is not the whole of it, `fired`, `calm_at` and `inhibits`.
 alerts = Table(
     "alerts",
     metadata,
@@ -66,7 +66,6 @@ alerts = Table(
     Column("last_seen", Utc, nullable=False),
     Column("deliveries", Integer, nullable=False),
     Column("doc", Text, nullable=False),
-    Column("held", Words),
     Column("held_by", ShortKey),
     Column("again_at", Utc),
     Column("more", Text),
@@ -90,7 +89,7 @@ alert_log = Table(
     Column("doc", Text, nullable=False),
     Column("severity", Words, nullable=False, server_default=text("''")),
     Column("route", Words, nullable=False, server_default=text("''")),
-    Column("stage", Words, nullable=False, server_default=text("''")),
+    Column("stage", Text, nullable=False, server_default=text("''")),
     Column("held_by", ShortKey),
     Column("held_by_whole", Text),
     Column("again", Boolean, nullable=False, server_default=text("false")),

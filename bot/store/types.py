@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
@@ -35,13 +36,21 @@ class Utc(TypeDecorator[datetime]):
             raise ValueError(f"a time without a zone: {value}")
         if dialect.name != "sqlite":
             return value
-        return value.astimezone(UTC).isoformat(" ", "microseconds")[:SQLITE_TIME]
+        # Many rows have the time of their commit. Not so in other zones: an hour that is there twice would be taken for one.
+        return _utc_text(value) if value.tzinfo is UTC else _text(value.astimezone(UTC))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if isinstance(value, str):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         at: datetime | None = value
         return at
+
+
+def _text(utc: datetime) -> str:
+    return utc.isoformat(" ", "microseconds")[:SQLITE_TIME]
+
+
+_utc_text = lru_cache(maxsize=64)(_text)
 
 
 class _AsText(sqlite.DATETIME):

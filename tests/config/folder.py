@@ -56,7 +56,7 @@ REGISTRY = Registry(
             ("hmac",),
             HmacStyle(header="webhook-signature", timestamp_header="webhook-timestamp", secret_prefix="whsec_"),
         ),
-        "keyed": SenderFacts(("key",), key=KeyPlace(member="routing_key")),
+        "keyed": SenderFacts(("key",), key=KeyPlace(members=("routing_key",))),
         "sns": SenderFacts(("sns",)),
         "email": SenderFacts(("token",), methods=("SMTP",)),
     },

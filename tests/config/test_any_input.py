@@ -44,6 +44,8 @@ scalars = words | st.text(max_size=8) | st.integers() | st.floats() | st.boolean
 KNOWN = sorted(
     set(re.findall(r"(\w+):", "".join(GOOD.values())))
     | {"redact", "extra", "context", "gatherers", "approve", "hmac", "database"}
+    | {"relabel", "set", "map", "drop", "inhibit", "source", "dependencies", "severities", "severity_values", "media"}
+    | {"quiet_hours", "maintenance", "windows", "burn_rate", "at_least", "flapping", "storm", "digest", "most_severe"}
 )
 keys = words | st.sampled_from(KNOWN)
 values = st.recursive(

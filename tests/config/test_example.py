@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import yaml
 from bot import app
 from bot.config import Config, Hmac, Registry, load, schema
 from bot.config.yaml import read
+from bot.domain.alert import Alert
 from bot.domain.plan import Target
+from bot.domain.quiet import held_by
 from tests.config.folder import GOOD, REGISTRY
 from tests.config.json_schema import violations
 
+SATURDAY = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "deploy/config"
 FILES = ("tocsin.yaml", "services.yaml", "oncall.yaml", "policy.yaml")
@@ -72,6 +76,23 @@ def test_the_example_routes_alerts(
 ) -> None:
     [found] = example.signal.routing.find(labels)
     assert (found.path, found.policy, found.private) == (route, policy, private)
+
+
+def test_the_example_keeps_noise_down(example: Config) -> None:
+    """Each commented entry does what its comment says."""
+    signal = example.signal
+    dev = Alert("am", "f", True, {"alertname": "Busy", "environment": "dev"}, {}, SATURDAY)
+    assert signal.relabelling(dev).dropped_by == "development pages nobody"
+    paged = replace(dev, labels={"severity": "page"})
+    assert signal.taxonomy.of(paged).severity == "critical"
+    assert held_by(signal.quiet, {}, "info", SATURDAY) is not None
+    assert held_by(signal.quiet, {}, "critical", SATURDAY) is None
+    [backup] = signal.maintenance
+    assert backup.covers(SATURDAY + timedelta(days=1))
+    assert not backup.covers(SATURDAY)
+    down = Alert("am", "n", True, {"alertname": "NodeDown", "node": "n1", "severity": "critical"}, {}, SATURDAY)
+    pod = replace(dev, labels={"alertname": "PodNotReady", "node": "n1", "severity": "warning"})
+    assert [one.key in signal.inhibition.holds(down, "critical") for one in signal.inhibition.held_under(pod)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +174,13 @@ def test_the_small_configuration_of_the_tests_fits_too(file: str) -> None:
         ("tocsin.yaml", "policy: shop", "polcy: shop"),
         ("tocsin.yaml", "bearer: env:AM", "berer: env:AM"),
         ("tocsin.yaml", "sources:", "context: {gatherers: {k8s_log: {}}}\nsources:"),
+        ("tocsin.yaml", "sources:", "flapping: true\nsources:"),
+        ("tocsin.yaml", "sources:", "inhibit: [{source_match: {a: b}}]\nsources:"),
+        ("tocsin.yaml", "sources:", "quiet_hours: [{name: night, windows: [{days: [sunday]}]}]\nsources:"),
+        ("tocsin.yaml", "sources:", "digest: {at: 9 o'clock}\nsources:"),
+        ("tocsin.yaml", "sources:", "burn_rate: {at_least: {critical: fast}}\nsources:"),
+        ("tocsin.yaml", "policy: shop", "wait: soon"),
+        ("oncall.yaml", "slack: U0ADA", "slack: U0ADA, quiet: {severities: info}"),
         ("oncall.yaml", "timeout: 5m", "timeout: 5 minutes"),
         ("oncall.yaml", "every: 1w", "evry: 1w"),
         ("policy.yaml", "max_replicas: 10", "max_replicas: ten"),

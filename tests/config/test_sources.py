@@ -68,7 +68,7 @@ def test_a_type_says_what_its_senders_can_do(tmp_path: Path) -> None:
 def test_what_a_sources_file_does_not_say_is_as_usual() -> None:
     silent = cast(ModuleType, SimpleNamespace())
     assert SenderFacts.of(silent) == SenderFacts(WAYS, None, None, ("POST",))
-    style, place = HmacStyle(header="x-sig"), KeyPlace(member="key")
+    style, place = HmacStyle(header="x-sig"), KeyPlace(members=("key",))
     spoken = cast(ModuleType, SimpleNamespace(AUTH=("hmac", "key"), HMAC=style, KEY=place, METHODS=("GET",)))
     assert SenderFacts.of(spoken) == SenderFacts(("hmac", "key"), style, place, ("GET",))
 

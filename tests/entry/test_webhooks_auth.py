@@ -85,8 +85,8 @@ def test_an_empty_secret_is_refused_when_the_program_starts(make: Callable[[], A
 USER = Basic("tocsin", ["a-password", "an-older-one"])
 GENIE = Key(["a-key", "an-older-key"], KeyPlace(header="authorization", scheme="GenieKey"))
 GITLAB = Key(["a-key"], KeyPlace(header="x-gitlab-token"))
-ROUTING = Key(["a-key", "an-older-key"], KeyPlace(member="routing_key"))
-EITHER = Key(["a-key"], KeyPlace(header="x-routing-key", member="routing_key"))
+ROUTING = Key(["a-key", "an-older-key"], KeyPlace(members=("routing_key",)))
+EITHER = Key(["a-key"], KeyPlace(header="x-routing-key", members=("routing_key",)))
 PATH = PathToken(["a-token", "an-older-token"])
 
 KNOWN: list[tuple[str, Auth, Incoming, bytes]] = [
@@ -102,7 +102,7 @@ KNOWN: list[tuple[str, Auth, Incoming, bytes]] = [
     ("the older key in the body", ROUTING, Incoming(b""), b'{"routing_key": " an-older-key "}'),
     ("a key in the header rather than in the body", EITHER, shows(X_Routing_Key="a-key"), b"{}"),
     ("a key in the body rather than in the header", EITHER, Incoming(b""), b'{"routing_key": "a-key"}'),
-    ("a number for a key", Key(["1234"], KeyPlace(member="key")), Incoming(b""), b'{"key": 1234}'),
+    ("a number for a key", Key(["1234"], KeyPlace(members=("key",))), Incoming(b""), b'{"key": 1234}'),
     ("a token in the path", PATH, Incoming(b"", path="a-token"), b""),
     ("the older token in the path", PATH, Incoming(b"", path="an-older-token/v2/enqueue"), b""),
 ]

@@ -6,8 +6,7 @@
         key: env:TOCSIN_ROUTING_KEY       # what senders call routing_key or integration key; or bearer, or a token in the address
 
 Instead of https://events.pagerduty.com/v2/enqueue senders are given https://tocsin.example.com/webhooks/pagerduty-events/v2/enqueue; change
-events go to v2/change/enqueue. The older generic/2010-04-15/create_event.json (service_key, event_type, incident_key) is understood too, but
-its key has another name, so let its senders in by a token in the address.
+events go to v2/change/enqueue. The older generic/2010-04-15/create_event.json (service_key, event_type, incident_key) is understood too.
 
 The problem is the `dedup_key`. A trigger without one gets one that is computed from source, component, group, class and summary and is told in
 the answer: the same event twice is one problem here (PagerDuty opens two). Nothing is refused for its length: a summary is clipped at

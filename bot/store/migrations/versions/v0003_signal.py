@@ -56,7 +56,6 @@ def upgrade() -> None:
 def _alerts() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute('alter table alerts alter column key type text collate "C"')
-    op.add_column("alerts", sa.Column("held", Words(), nullable=True))
     op.add_column("alerts", sa.Column("held_by", ShortKey(), nullable=True))
     op.add_column("alerts", sa.Column("again_at", Utc(), nullable=True))
     op.add_column("alerts", sa.Column("more", sa.Text(), nullable=True))
@@ -67,8 +66,9 @@ def _alerts() -> None:
 
 
 def _alert_log() -> None:
-    for name in ("severity", "route", "stage"):
+    for name in ("severity", "route"):
         op.add_column("alert_log", sa.Column(name, Words(), server_default=sa.text("''"), nullable=False))
+    op.add_column("alert_log", sa.Column("stage", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.add_column("alert_log", sa.Column("held_by", ShortKey(), nullable=True))
     op.add_column("alert_log", sa.Column("held_by_whole", sa.Text(), nullable=True))
     op.add_column("alert_log", sa.Column("again", sa.Boolean(), server_default=sa.text("false"), nullable=False))
