@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bot import __version__
-from bot.cli import alert, checking, demo, postmortem, quality, runbook, serving
+from bot.cli import alert, checking, demo, postmortem, quality, runbook, serving, silence
 from bot.errors import BadInput, GaveUp, TryLater
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("quality")(quality.quality)
 app.command("demo")(demo.demo)
 app.command("practice")(demo.practice)
 app.add_typer(alert.commands, name="alert")
+app.add_typer(silence.commands, name="silence")
 app.add_typer(runbook.commands, name="runbook")
 app.add_typer(postmortem.commands, name="postmortem")
 app.add_typer(serving.database, name="db")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from bot.domain.alert import Held
+from bot.domain.alert import Alert, Held
 from bot.domain.flapping import shown
 from bot.domain.incident import Incident
 from bot.domain.passing import Passing, Verdict, View
@@ -78,7 +78,7 @@ def stale(passing: Passing, view: View, now: datetime) -> Verdict | None:
     if not alert.firing:
         if known is None:
             return passing.ends("ignored", "a resolve for an alert that has not fired here: nothing to resolve")
-        if known.alert.firing and alert.ends_at is not None and alert.ends_at < known.alert.starts_at:
+        if known.alert.firing and _of_an_earlier_firing(alert, known.alert):
             reason = "a resolve of an earlier firing: it has fired again since"
             return passing.ends("ignored", reason, view.incident_of(alert))
         return None
@@ -94,6 +94,13 @@ def stale(passing: Passing, view: View, now: datetime) -> Verdict | None:
     return None
 
 
+def _of_an_earlier_firing(over: Alert, firing: Alert) -> bool:
+    """Whether this end is not that of the firing that is known: it may begin again in the moment in which it was over."""
+    if over.ends_at is None:
+        return False
+    return over.ends_at < firing.starts_at or over.starts_at < over.ends_at == firing.starts_at
+
+
 def over_already(passing: Passing, now: datetime) -> bool:
     """Whether it tells of a firing whose end is known."""
     return _over_before_heard_of(passing, now) or _older(passing, now)
@@ -106,7 +113,7 @@ def _over_before_heard_of(passing: Passing, now: datetime) -> bool:
         return False
     over_at = known.alert.ends_at or known.alert.starts_at
     if known.orphan:
-        return alert.starts_at <= over_at
+        return alert.starts_at < over_at or alert.starts_at == known.alert.starts_at
     return alert.starts_at == known.alert.starts_at < over_at and alert.starts_at not in known.fired
 
 

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.domain.alert import Alert, AlertState, Received
-from bot.domain.escalation import Track, next_paging
+from bot.domain.escalation import Policy, Track, next_paging
 from bot.domain.flapping import shown
-from bot.domain.incident import Incident
-from bot.domain.naming import english_list
+from bot.domain.incident import Incident, State
+from bot.domain.naming import clipped, english_list
 from bot.domain.passing import Passing, Verdict
 from bot.domain.rules import Rules
+from bot.domain.silence import shown_time
 from bot.domain.timeline import Entry
 from bot.domain.triage import STAGES
 
 DELIVERED = ("log", "slack")  # the media that pages go through today
-MOST_CALLS = 12
+MOST_CALLS = 12  # of one policy
 PAGES = ("opened", "reopened")
+PAGES_LATER = ("waiting", "quiet", "silenced", "maintenance")  # held until a time that is known
+SAID = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who would be paged, `after` the incident opens, when nobody acknowledges before."""
+    """Who would be paged, `after` paging begins, when nobody acknowledges before. `names` empty: nobody is left by then. `round` counts from 1."""
 
     after: timedelta
     policy: str
-    level: int
-    names: tuple[str, ...]
+    level: int = 0
+    names: tuple[str, ...] = ()
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """Whom paging reaches: `at` None: at once, else when what holds the alert is over. `nobody`: why no one; `skipped`: who cannot be paged."""
+
+    at: datetime | None = None
+    calls: tuple[Call, ...] = ()
+    skipped: tuple[str, ...] = ()
+    nobody: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The whole explanation of one alert. `stages`: name and word of each, in order; the one that decided is `stage`."""
+    """The whole explanation of one alert. `stages`: name and word of each, in order; the one that decided is `stage` (empty: not known any more)."""
 
     about: str
     at: datetime
@@ -47,19 +61,28 @@ class Why:
     routes: tuple[str, ...] = ()
     group: str = ""
     media: tuple[str, ...] = ()
-    calls: tuple[Call, ...] = ()
-    skipped: tuple[str, ...] = ()
+    paged: Paged = Paged()
     runbooks: tuple[str, ...] = ()
     incident_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One alert that came in: how it stands, and what was decided each time that something was, newest first."""
+    """One alert that came in: how it stands, and what was decided each time that something was, newest first. `private`: its route is."""
 
     state: AlertState
     decisions: tuple[Why, ...]
     incident: Incident | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldNow:
+    """An alert that fires and is held: by what, in words. `private`: it would go to a private incident, so only its being there is told."""
+
+    state: AlertState
+    by: str
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +93,47 @@ class Account:
     alerts: tuple[Told, ...]
     paging: tuple[Entry, ...]
 
+    @property
+    def nobody(self) -> str:
+        """Why nobody was paged; empty when somebody was."""
+        if any(entry.kind == "page_sent" for entry in self.paging):
+            return ""
+        if not self.incident.tracks:
+            return "Nobody was paged: no escalation policy belongs to it."
+        waiting = self.incident.state is State.TRIGGERED and not any(entry.kind == "exhausted" for entry in self.paging)
+        return "No page has left yet." if waiting else "Nobody was paged."
 
-def explained(passing: Passing, verdict: Verdict, rules: Rules, now: datetime) -> Why:
-    """What triage says of an alert now, and what would follow."""
-    routes = passing.routes
-    pages = verdict.outcome in PAGES and not passing.late
-    calls, skipped = _calls(passing, rules, now) if pages else ((), ())
-    return Why(
+
+# ------------------------------------------------------------------------------------------------ what would be, and what was
+
+
+def explained(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, incident: Incident | None = None) -> Why:
+    """What triage says of an alert now, and what would follow. `incident`: the one that the verdict names."""
+    why = Why(
         about=called(passing.alert),
         at=now,
         outcome=verdict.outcome,
         reason=verdict.reason,
         stage=verdict.stage,
         stages=said(verdict.trail, verdict.stage, f"{verdict.outcome}: {verdict.reason}"),
+        incident_id=verdict.incident_id,
+    )
+    if not passing.alert.firing or verdict.outcome == "dropped":
+        return why
+    routes = passing.routes
+    pages = verdict.outcome in (*PAGES, *PAGES_LATER) and not passing.late
+    return replace(
+        why,
         severity=passing.severity,
         because=passing.judged.because,
         doubt=passing.judged.doubt,
         routes=tuple(str(route) for route in routes),
-        group=english_list(f"{name}={value}" for name, value in passing.group_labels.items()) if routes else "",
+        group=english_list(f"{name}={value}" for name, value in passing.group_labels.items() or [("every label", "any")])
+        if routes
+        else "",
         media=passing.media if routes else (),
-        calls=calls,
-        skipped=skipped,
-        runbooks=_runbooks(passing, rules) if verdict.outcome in (*PAGES, "joined") else (),
-        incident_id=verdict.incident_id,
+        paged=_paged(passing, verdict, rules, now, incident),
+        runbooks=_runbooks(passing, verdict, rules) if pages and not passing.only_logged else (),
     )
 
 
@@ -103,7 +144,7 @@ def remembered(line: Received) -> Why:
         at=line.at,
         outcome=line.outcome,
         reason=line.reason,
-        stage=line.stage,
+        stage=line.stage if line.stage in STAGES else "",
         stages=said(line.trail, line.stage, f"{line.outcome}: {line.reason}"),
         severity=line.severity,
         routes=(line.route,) if line.route else (),
@@ -113,30 +154,36 @@ def remembered(line: Received) -> Why:
 
 def called(alert: Alert) -> str:
     """`DiskFull firing since 2026-11-21 12:00 UTC (alertmanager/3f2a…)`."""
-    state = "firing" if alert.firing else "resolved"
-    return f"{alert.name} {state} since {alert.starts_at:%Y-%m-%d %H:%M} UTC ({alert.key[:80]})"
+    state = "firing since" if alert.firing else "resolved at"
+    at = alert.starts_at if alert.firing else alert.ends_at or alert.starts_at
+    return f"{clipped(alert.name, 150)} {state} {at:%Y-%m-%d %H:%M} UTC ({clipped(alert.key, 100)})"
 
 
 def said(trail: Sequence[str], stage: str, last: str) -> tuple[tuple[str, str], ...]:
-    """The word of each stage: what it put into the trail, `no` when it had nothing to say, the verdict, and then `not asked`."""
+    """The word of each stage: what it put into the trail, `no` when it had nothing to say, the verdict, and then `not asked`.
+
+    When it is not known which stage decided (an old line of the log), what stands in the trail is all there is.
+    """
+    if stage not in STAGES:
+        cut = (line.partition(":") for line in trail)
+        return tuple((name, clipped(word.strip(), SAID)) for name, _, word in cut)
     words: list[tuple[str, str]] = []
-    decided = stage not in STAGES  # an old line of the log does not say which
+    decided = False
     for name in STAGES:
         own = [line.removeprefix(f"{name}:").strip() for line in trail if line.startswith(f"{name}:")]
         if name == stage:
-            words.append((name, "; ".join([*own, last])))
-            decided = True
-        elif own:
-            words.append((name, "; ".join(own)))
-        else:
-            words.append((name, "not asked" if decided else "no"))
+            own, decided = [*own, last], True
+        words.append((name, clipped("; ".join(own), SAID) or ("not asked" if decided else "no")))
     return tuple(words)
 
 
+# ------------------------------------------------------------------------------------------------ as people read it
+
+
 def lines(why: Why) -> list[str]:
-    """As people read it, in plain text, one thing a line."""
-    told = [f"{why.about}: {why.outcome.upper()}, because {why.reason}"]
-    width = max(len(name) for name in STAGES)
+    """In plain text, one thing a line."""
+    told = [f"{why.about}: {why.outcome.upper()}, because {clipped(why.reason, SAID)}"]
+    width = max((len(name) for name, _ in why.stages), default=0)
     told += [f"  {name.ljust(width)}  {'=> ' if name == why.stage else ''}{word}" for name, word in why.stages]
     if why.severity:
         told.append(f"severity: {why.severity}" + (f" ({why.because})" if why.because else ""))
@@ -146,37 +193,96 @@ def lines(why: Why) -> list[str]:
         told.append("route: " + ", then ".join(why.routes))
     if why.group:
         told.append(f"group: {why.group}")
-    if why.media:
-        missing = [medium for medium in why.media if medium not in DELIVERED]
-        through = ", ".join(medium for medium in why.media if medium in DELIVERED) or "slack, as nothing else is there"
-        told.append(f"through: {through}" + (f" (not set up here: {', '.join(missing)})" if missing else ""))
-    for call in why.calls:
-        when = "at once" if not call.after else f"after {shown(call.after)}"
-        told.append(f"pages {when}: {english_list(call.names)} (policy {call.policy}, level {call.level})")
-    told += [f"  skipped: {reason}" for reason in why.skipped]
-    if why.outcome in PAGES and not why.calls and why.stages and why.because:
-        told.append("pages: NOBODY. Its route's policy has nobody who can be paged now")
-    told += [f"offers runbook: {title}" for title in why.runbooks]
+    told += _paging_lines(why)
+    told += [f"runbook: {title}" for title in why.runbooks]
     return told
 
 
-def _calls(passing: Passing, rules: Rules, now: datetime) -> tuple[tuple[Call, ...], tuple[str, ...]]:
-    """Every level of every policy, as if nobody acknowledged."""
+def _paging_lines(why: Why) -> list[str]:
+    paged, told = why.paged, []
+    if paged.at is not None and (paged.calls or paged.nobody):
+        told.append(f"if it still fires at {shown_time(paged.at)}, and nothing else holds it then:")
+    for call in paged.calls:
+        when = f"{shown(call.after)} later" if call.after and paged.at else f"after {shown(call.after)}"
+        when = when if call.after else "then" if paged.at else "at once"
+        again = f", round {call.round}" if call.round > 1 else ""
+        if call.names:
+            told.append(f"pages {when}: {english_list(call.names)} (policy {call.policy}, level {call.level}{again})")
+        else:
+            told.append(f"{when}: nobody of policy {call.policy} is left; the fallback channel is told")
+    told += [f"  skipped: {reason}" for reason in paged.skipped]
+    if paged.nobody:
+        told.append(f"pages nobody: {paged.nobody}")
+    if any(call.names for call in paged.calls):
+        told.append(f"through: {through(why.media)}")
+    return told
+
+
+def through(media: Sequence[str]) -> str:
+    """How pages travel: `slack (not set up here: email)`. Pages go through Slack whatever else the severity asks for."""
+    missing = [medium for medium in media if medium not in DELIVERED]
+    return "slack" + (f" (not set up here: {', '.join(missing)})" if missing else "")
+
+
+# ------------------------------------------------------------------------------------------------ what would follow
+
+
+def _paged(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, incident: Incident | None) -> Paged:
+    outcome = verdict.outcome
+    if passing.late:
+        return Paged(nobody="it was over before it was heard of")
+    if passing.only_logged and (outcome == "logged" or outcome in PAGES_LATER):
+        return Paged(nobody=f"{passing.severity} is only logged")
+    if outcome in PAGES:
+        again = incident if outcome == "reopened" else None
+        severity = rules.signal.taxonomy.worst([passing.severity, *([again.severity] if again else [])])
+        policies = tuple(track.policy for track in again.tracks) if again else rules.policies_of(passing.routes)
+        return _calls(policies, rules, now, severity)
+    if outcome in PAGES_LATER and verdict.held is not None and verdict.held.again_at is not None:
+        at = verdict.held.again_at
+        return replace(_calls(rules.policies_of(passing.routes), rules, at, passing.severity), at=at)
+    if outcome == "inhibited":
+        return Paged(nobody="not while what explains it fires")
+    if outcome in ("joined", "repeated", "flapping") and incident is not None:
+        return Paged(nobody=_in_hand(incident))
+    return Paged()
+
+
+def _in_hand(incident: Incident) -> str:
+    """Why an alert that joins pages nobody: its incident has done so, or does."""
+    if incident.state is State.TRIGGERED:
+        return f"{incident.ref} is being paged for already, by its own policy"
+    by = f" by {incident.acknowledged_by}" if incident.acknowledged_by else ""
+    return f"{incident.ref} is {incident.state}{by}"
+
+
+def _calls(policies: Sequence[Policy], rules: Rules, start: datetime, severity: str) -> Paged:
+    """Every level of every policy, as if nobody acknowledged; rotations and people's own hours as they are at that time."""
     calls: list[Call] = []
     skipped: list[str] = []
-    for policy in rules.policies_of(passing.routes):
-        track, at = Track(policy=policy), now
-        while len(calls) < MOST_CALLS:
-            paging = next_paging(track, rules.directory, at, passing.severity)
-            skipped += [f"policy {policy.key}, {reason}" for reason in paging.skipped]
+    for policy in policies:
+        track, at = Track(policy=policy), start
+        for _ in range(MOST_CALLS):
+            paging = next_paging(track, rules.directory, at, severity)
+            after = f"after {shown(at - start)}, " if at > start else ""
+            skipped += [f"{after}policy {policy.key}, {reason}" for reason in paging.skipped]
+            calls.append(Call(at - start, policy.key, paging.level, paging.names, max(paging.round, 1)))
             if paging.next_due is None:
                 break
-            calls.append(Call(at - now, policy.key, paging.level, paging.names))
             track, at = paging.track, paging.next_due
-    return tuple(sorted(calls, key=lambda call: call.after)), tuple(dict.fromkeys(skipped))
+    told = tuple(sorted(calls, key=lambda call: call.after))
+    reached = any(call.names for call in told)
+    nobody = "" if reached else "nobody on its policies can be paged" if policies else "its route has no escalation policy"
+    return Paged(None, told if reached else (), tuple(dict.fromkeys(skipped)), nobody)
 
 
-def _runbooks(passing: Passing, rules: Rules) -> tuple[str, ...]:
+def _runbooks(passing: Passing, verdict: Verdict, rules: Rules) -> tuple[str, ...]:
+    """Those that the new incident is offered; a test is never fixed by itself."""
     service = rules.services.get(passing.alert.service)
-    labels = {**passing.alert.labels, **(service.targets if service else {}), **passing.group_labels}
-    return tuple(one.title or one.name for one in rules.runbooks.values() if one.fits(labels))
+    of_group = {} if verdict.storm else {**(service.targets if service else {}), **passing.group_labels}
+    labels = {**passing.alert.labels, **of_group}
+    return tuple(
+        f"{one.title or one.name} ({one.name}) {'begins by itself' if one.start == 'auto' else 'is offered'}"
+        for one in rules.runbooks.values()
+        if one.fits(labels) and not (passing.alert.test and one.start == "auto")
+    )

@@ -33,9 +33,12 @@ def next_state(passing: Passing, verdict: Verdict, signal: Signal, now: datetime
         before = known
     else:
         before = replace(known, last_seen=now, deliveries=known.deliveries + 1)
+    newest = alert
+    if known is not None and known.alert.firing == alert.firing and alert.starts_at < known.alert.starts_at:
+        newest = known.alert  # the one that has come in is an older copy
     if verdict.outcome == "repeated":
-        newest = alert if known is None or alert.starts_at >= known.alert.starts_at else known.alert
-        kept = replace(before, alert=newest)
+        fired = signal.flapping.begun(before.fired, alert.starts_at) if alert.firing else before.fired
+        kept = replace(before, alert=newest, fired=fired)
         return replace(kept, calm_at=None) if passing.again else kept
     if not alert.firing:
         over = replace(before, alert=_over(alert, known), held=None, inhibits=())
@@ -46,7 +49,7 @@ def next_state(passing: Passing, verdict: Verdict, signal: Signal, now: datetime
     flaps = verdict.flaps or verdict.outcome == "flapping"
     return replace(
         before,
-        alert=alert,
+        alert=newest,
         incident_id=verdict.incident_id,
         held=verdict.held,
         fired=fired,

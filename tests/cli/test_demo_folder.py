@@ -21,7 +21,8 @@ def test_it_is_the_same_configuration_and_needs_no_variables(tmp_path: Path) -> 
     demo = load(EXAMPLE, app.registry(), SECRETS, overrides=OVERRIDES)
     found = load(tmp_path / "config", app.registry(), {})
     assert (found.state, found.directory, found.runbooks) == (demo.state, demo.directory, demo.runbooks)
-    assert (found.policies, found.route, found.services) == (demo.policies, demo.route, demo.services)
+    assert (found.policies, found.services) == (demo.policies, demo.services)
+    assert found.signal.routing.root == demo.signal.routing.root
     assert found.slack.bot_token.reveal() == SECRETS["TOCSIN_SLACK_BOT_TOKEN"]
     assert found.kubernetes is not None
     assert found.kubernetes.url == OVERRIDES["kubernetes.url"]

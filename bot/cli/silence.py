@@ -1,0 +1,279 @@
+"""`tocsin silence`: make, list, look at, move and end silences and maintenance windows beside a running server; from and to an Alertmanager."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from bot import app
+from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, set_up_logs
+from bot.cli.common import run as run_now
+from bot.cli.postmortem import incident_number
+from bot.cli.runs import Who, existing, who
+from bot.cli.showing import Shown
+from bot.clients.alertmanager import Alertmanager
+from bot.clients.api import Server
+from bot.domain.naming import clipped
+from bot.domain.people import Actor
+from bot.domain.silence import shown_time
+from bot.domain.silence_told import Listed, TakenOver, counted, when
+from bot.domain.silencing import Wish
+from bot.entry.api import facts
+from bot.entry.silence_exchange import GivenOut, given_out, read_file, taken_in
+from bot.entry.silence_words import all_matchers, length, moment, recurring, zone_of
+from bot.errors import BadInput
+from bot.store import open_store
+
+T = TypeVar("T")
+commands = typer.Typer(help="Silences and maintenance windows.", no_args_is_help=True)
+COLUMNS = ("NUMBER", "STATE", "UNTIL", "HIDES", "WHO", "MATCHERS", "REASON")
+WIDTH = 60
+Number = Annotated[int, typer.Argument(min=1, metavar="NUMBER", help="like 42")]
+Json = Annotated[bool, typer.Option("--json", help="for programs")]
+
+
+@commands.command("add")
+def add(
+    matchers: Annotated[
+        list[str] | None, typer.Argument(metavar="MATCHER...", help="like alertname=HighErrorRate 'service=~\"a|b\"'")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="why, for whoever finds it at night")] = "",
+    lasts: Annotated[str, typer.Option("--for", help="how long, like 2h")] = "",
+    until: Annotated[str, typer.Option(help="when it ends, like 2026-11-22T09:00 or 09:00")] = "",
+    begins: Annotated[str, typer.Option("--from", help="when it begins; now when not given")] = "",
+    maintenance: Annotated[bool, typer.Option("--maintenance", help="something is being worked on")] = False,
+    every: Annotated[list[str] | None, typer.Option(help="recurring: 'sat,sun 02:00-04:00 Europe/Berlin'")] = None,
+    zone: Annotated[str, typer.Option(help="the time zone of the times, like Europe/Berlin")] = "UTC",
+    incident: Annotated[
+        str, typer.Option(help="made for this incident, like INC-7: its matchers, and it is acknowledged")
+    ] = "",
+    person: Who = "",
+    config: ConfigFolder = DEFAULT_FOLDER,
+) -> None:
+    """Make a silence, or a maintenance window. What begins to fire and is matched pages only when it is over."""
+    given = tuple(text for one in matchers or () for text in all_matchers(one))
+    in_zone, now = zone_of(zone), app.now()
+    if not in_zone:
+        raise BadInput(f"--zone: no time zone is called {zone[:60]!r}; write it like Europe/Berlin")
+    wish = Wish(
+        matchers=given,
+        reason=reason,
+        lasts=length(lasts) if lasts else None,
+        starts_at=moment(begins, in_zone, now) if begins else None,
+        ends_at=moment(until, in_zone, now) if until else None,
+        kind="maintenance" if maintenance or every else "silence",
+        windows=tuple(recurring(one, in_zone) for one in every or ()),
+        incident_id=incident_number(incident) if incident else None,
+    )
+
+    async def work(tocsin: app.Tocsin, actor: Actor) -> str:
+        return (await tocsin.silences.create(wish, actor)).words
+
+    _said_by(person, config, work, fresh=True)
+
+
+@commands.command("list")
+def list_(
+    everything: Annotated[bool, typer.Option("--all", help="also those that are over since lately")] = False,
+    as_json: Json = False,
+    config: ConfigFolder = DEFAULT_FOLDER,
+) -> None:
+    """Those that are not over, also the windows of the configuration, and how many alerts each of them hides."""
+
+    async def work(tocsin: app.Tocsin) -> list[str]:
+        found = [one for one in await tocsin.silences.listing() if everything or one.phase != "expired"]
+        if as_json:
+            return [json.dumps([facts(one) for one in found], indent=2, ensure_ascii=False)]
+        return _table(found, Shown(tocsin.kit.redact)) if found else ["nothing is silenced"]
+
+    for line in _within(config, work):
+        typer.echo(line)
+
+
+@commands.command("show")
+def show(number: Number, as_json: Json = False, config: ConfigFolder = DEFAULT_FOLDER) -> None:
+    """One whole, with the alerts that it hides now."""
+
+    async def work(tocsin: app.Tocsin) -> list[str]:
+        found = await tocsin.silences.show(number)
+        if as_json:
+            return [json.dumps(facts(found.listed), indent=2, ensure_ascii=False)]
+        shown, silence = Shown(tocsin.kit.redact), found.listed.silence
+        lines = [
+            f"{silence.ref} of {silence.author or 'nobody'}: {silence.reason}",
+            f"{found.listed.phase}, from {shown_time(silence.starts_at)}, {_until(found.listed)}",
+            *silence.matchers,
+            f"hides {counted(found.listed.hides)} now, {counted(found.listed.hid)} in all",
+            *(f"  {one.state.alert.key}: {one.state.alert.summary}" for one in found.hidden),
+        ]
+        return [shown.line(line) for line in lines]
+
+    for line in _within(config, work):
+        typer.echo(line)
+
+
+@commands.command("end")
+def end(number: Number, person: Who = "", config: ConfigFolder = DEFAULT_FOLDER) -> None:
+    """End one now: what it hides is looked at again at once."""
+
+    async def work(tocsin: app.Tocsin, actor: Actor) -> str:
+        return (await tocsin.silences.end(number, actor)).words
+
+    _said_by(person, config, work)
+
+
+@commands.command("extend")
+def extend(
+    number: Number,
+    by: Annotated[str, typer.Argument(help="how much later it ends, like 2h")],
+    person: Who = "",
+    config: ConfigFolder = DEFAULT_FOLDER,
+) -> None:
+    """Let one end later."""
+    _moved(number, by, 1, person, config)
+
+
+@commands.command("shorten")
+def shorten(
+    number: Number,
+    by: Annotated[str, typer.Argument(help="how much earlier it ends, like 30m")],
+    person: Who = "",
+    config: ConfigFolder = DEFAULT_FOLDER,
+) -> None:
+    """Let one end earlier."""
+    _moved(number, by, -1, person, config)
+
+
+def _moved(number: int, by: str, sign: int, person: str, config: Path) -> None:
+    moved_by = sign * length(by)
+
+    async def work(tocsin: app.Tocsin, actor: Actor) -> str:
+        return (await tocsin.silences.extend(number, moved_by, actor)).words
+
+    _said_by(person, config, work)
+
+
+# ------------------------------------------------------------------------------------------------ from and to an Alertmanager
+
+
+@commands.command("import")
+def import_(
+    where: Annotated[
+        str, typer.Argument(metavar="URL|FILE", help="an Alertmanager, or a file of `amtool silence query -o json`")
+    ],
+    config: ConfigFolder = DEFAULT_FOLDER,
+) -> None:
+    """Take over silences of an Alertmanager, with authors and comments. Again changes nothing but ends that were moved there."""
+    body = None if _is_url(where) else _file(where)
+
+    async def work(tocsin: app.Tocsin) -> list[TakenOver]:
+        found = read_file(body) if body is not None else (await _alertmanager(tocsin, where).silences([]))[1]
+        return await taken_in(tocsin.silences, found)
+
+    outcomes = _within(config, work, fresh=True)
+    _summed_up(
+        [(f"{one.ref} ({one.silence.ref})" if one.silence else one.ref, one.outcome, one.why) for one in outcomes]
+    )
+
+
+@commands.command("export")
+def export(
+    url: Annotated[str, typer.Argument(help="an Alertmanager, like http://alertmanager:9093")],
+    config: ConfigFolder = DEFAULT_FOLDER,
+) -> None:
+    """Make the silences that are not over in an Alertmanager as well. Again changes nothing but ends that were moved here."""
+
+    async def work(tocsin: app.Tocsin) -> list[GivenOut]:
+        return await given_out(tocsin.silences, _alertmanager(tocsin, url))
+
+    _summed_up([(one.ref, one.outcome, one.why) for one in _within(config, work)])
+
+
+def _summed_up(outcomes: Sequence[tuple[str, str, str]]) -> None:
+    """What was not as it is, and the counts; exit code 1 when one was refused."""
+    for ref, outcome, why in outcomes:
+        if outcome != "same":
+            typer.echo(f"{ref}: {outcome}{': ' + why if why else ''}")
+    counts = {name: sum(one[1] == name for one in outcomes) for name in ("new", "moved", "same", "skipped", "refused")}
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    typer.echo(said or "there is none")
+    if counts["refused"]:
+        raise typer.Exit(1)
+
+
+def _alertmanager(tocsin: app.Tocsin, url: str) -> Alertmanager:
+    try:
+        return Alertmanager(tocsin.kit.http, TypeAdapter(Server).validate_python(url))
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{url[:100]!r} {why}") from error
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
+
+
+def _file(where: str) -> bytes:
+    try:
+        return Path(where).read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{where[:200]!r} is neither an address (http://…) nor a file that can be read: {error.strerror}"
+        ) from error
+
+
+# ------------------------------------------------------------------------------------------------ what they share
+
+
+def _within(config: Path, work: Callable[[app.Tocsin], Awaitable[T]], fresh: bool = False) -> T:
+    """The work with the program built beside the one that serves. `fresh`: the database may be made by it."""
+    settings = at_home(loaded(config)) if fresh else loaded(config)
+    set_up_logs("error", "console")
+
+    async def within() -> T:
+        async with app.built(settings, open_store=open_store if fresh else existing) as tocsin:
+            return await work(tocsin)
+
+    return run_now(within())
+
+
+def _said_by(
+    person: str, config: Path, work: Callable[[app.Tocsin, Actor], Awaitable[str]], fresh: bool = False
+) -> None:
+    """What somebody does, and what became of it."""
+
+    async def within(tocsin: app.Tocsin) -> str:
+        return Shown(tocsin.kit.redact).line(await work(tocsin, who(person, tocsin.config.directory)))
+
+    typer.echo(_within(config, within, fresh))
+
+
+def _table(found: Sequence[Listed], shown: Shown) -> list[str]:
+    rows = [COLUMNS, *(_row(one, shown) for one in found)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(COLUMNS))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _row(one: Listed, shown: Shown) -> tuple[str, ...]:
+    silence = one.silence
+    return (
+        shown.line(str(silence.number or silence.name)),
+        one.phase,
+        _until(one),
+        f"{one.hides} (of {one.hid})",
+        shown.line(silence.author) or "-",
+        clipped(shown.line(",".join(silence.matchers)), WIDTH),
+        clipped(shown.line(silence.reason), WIDTH),
+    )
+
+
+def _until(one: Listed) -> str:
+    ends: datetime | None = one.silence.ends_at
+    parts = [f"until {shown_time(ends)}" if ends else "", when(one.silence.windows)]
+    return " ".join(part for part in parts if part) or "without an end"
