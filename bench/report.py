@@ -84,3 +84,18 @@ def runs(found: dict[str, Any]) -> None:
     print(
         f"after a crash with {crash['runs']:,} open runs: all looked at in {crash['all_seen_s']} s, at rest in {crash['at_rest_s']} s"
     )
+
+
+def signal(found: dict[str, Any]) -> None:
+    alone, served = found["triage"], found["served"]
+    print(
+        "\nReasons to stay quiet: 1,000 silences, 200 inhibition rules, 200 routes, 10,000 active alerts, against none of them"
+    )
+    print(
+        f"triage alone: {alone['many']:,} alerts a second and core, {alone['none']:,} with none: {alone['ratio']:.2f} of it"
+    )
+    print(
+        f"accepted (SQLite, 100 per POST, all new): {served['many']['accepted_s']:,} alerts/s, {served['none']['accepted_s']:,} with none: "
+        f"{served['ratio']:.2f} of it ({served['ratio_by_cpu']:.2f} by CPU)",
+        flush=True,
+    )

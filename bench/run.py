@@ -23,7 +23,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import report, runs
+from bench import noise, report, runs
 from bench.baselines import raw_inserts
 from bench.client import PROBLEMS, Alerts, Load, closed_loop, open_loop, prime
 from bench.figures import figures_of, machine, ratios, spread, wrong
@@ -220,6 +220,9 @@ async def measure(folder: Path, quick: bool, databases: tuple[str, ...], only: s
             for kind in todo.latency_databases:
                 figures["latency"].append(await bench.latency(kind, todo.latency_seconds))
                 report.latency(figures["latency"][-1])
+        if only in ("", "signal"):
+            figures["signal"] = await noise.measure(folder, slack, quick=quick)
+            report.signal(figures["signal"])
         if only in ("", "runs"):
             figures["runs"] = await runs.measure(folder, quick)
             report.runs(figures["runs"])
@@ -238,7 +241,7 @@ def main() -> int:
     given.add_argument("--quick", action="store_true", help="under a minute; less exact")
     given.add_argument("--json", type=Path, help="write all figures to this file")
     given.add_argument("--database", choices=("sqlite", "postgres", "both"), default="both")
-    given.add_argument("--only", choices=("storms", "latency", "runs"), default="", help="only a part")
+    given.add_argument("--only", choices=("storms", "latency", "signal", "runs"), default="", help="only a part")
     given.add_argument(
         "--folder",
         type=Path,

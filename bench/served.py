@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -203,10 +203,16 @@ class Served:
 
 
 @asynccontextmanager
-async def tocsin(folder: Path, database: Database, slack: Slack, pace: float) -> AsyncIterator[Served]:
-    """The example configuration but for its addresses; Slack speaks HTTP to it, and it speaks to Slack `pace` times as fast as documented."""
+async def tocsin(
+    folder: Path, database: Database, slack: Slack, pace: float, more: Mapping[str, Any] | None = None
+) -> AsyncIterator[Served]:
+    """The example configuration but for its addresses; Slack speaks HTTP to it, and it speaks to Slack `pace` times as fast as documented.
+
+    `more`: sections of tocsin.yaml; to the routes of the example those of `more` are added.
+    """
     port, log = free_port(), folder / "tocsin.log"
     configure(folder / "config", folder / "state", port, slack.port, database.kind == "sqlite", pace)
+    extend(folder / "config" / "tocsin.yaml", more or {})
     config = ["--config", str(folder / "config")]
     env = {
         "TOCSIN_SLACK_BOT_TOKEN": "xoxb-bench",
@@ -239,4 +245,14 @@ def configure(folder: Path, state: Path, port: int, slack: int, sqlite: bool, pa
     settings["kubernetes"]["url"] = f"http://127.0.0.1:{slack}/cluster"
     settings["prometheus"]["url"] = f"http://127.0.0.1:{slack}/prometheus"
     settings["runbooks"] = [str(ROOT / "runbooks")]
+    main.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+
+def extend(main: Path, more: Mapping[str, Any]) -> None:
+    settings = yaml.safe_load(main.read_text())
+    for section, value in more.items():
+        if section == "route":
+            settings["route"]["routes"] += value["routes"]
+        else:
+            settings[section] = value
     main.write_text(yaml.safe_dump(settings, sort_keys=False))

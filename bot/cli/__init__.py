@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bot import __version__
-from bot.cli import alert, checking, demo, postmortem, quality, runbook, serving, silence
+from bot.cli import alert, checking, demo, postmortem, quality, replay, runbook, serving, silence
 from bot.errors import BadInput, GaveUp, TryLater
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("check")(checking.check)
 app.command("schema")(checking.schema_)
 app.command("doctor")(checking.doctor)
 app.command("quality")(quality.quality)
+app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 app.command("practice")(demo.practice)
 app.add_typer(alert.commands, name="alert")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -14,21 +17,26 @@ import typer
 
 from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, run, set_up_logs
-from bot.cli.postmortem import INCIDENT
+from bot.cli.serving import PID_FILE, running
+from bot.cli.terminal import plain
 from bot.config import Config
 from bot.domain.alert import TEST_LABEL, Alert
 from bot.domain.incoming import Incoming
-from bot.domain.naming import nearest
-from bot.domain.passing import Verdict
+from bot.domain.naming import clipped, nearest
+from bot.domain.passing import HELD, Verdict
 from bot.domain.redaction import Redactor
-from bot.domain.why import Account, Told, lines
+from bot.domain.why import Account, HeldNow, Told, Why, lines
 from bot.errors import BadInput
+from bot.flow.why import Explain
 from bot.plugins import discover
 from bot.store import open_store
 from bot.store.memory import MemoryStore
 
 commands = typer.Typer(help="Alerts: why they did or did not page, and what one would do.", no_args_is_help=True)
 LONGEST = 5 * 1024 * 1024
+MOST_SHOWN = 20
+REF = re.compile(r"(?:INC-?|#)(\d{1,9})", re.IGNORECASE)
+NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 existing = partial(open_store, create=False)
 Payload = Annotated[Path, typer.Argument(help="a webhook's body as the sender sends it; - for standard input")]
 Source = Annotated[str, typer.Option(help="which source of tocsin.yaml it is for; needed when there are several")]
@@ -46,6 +54,7 @@ def explain(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="as if nothing had come in before: no database is asked")
     ] = False,
+    every: Annotated[bool, typer.Option("--all", help=f"show more than {MOST_SHOWN} alerts")] = False,
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Say what would become of a payload now: every stage's verdict, the route, who would be paged when, which runbooks fit. Changes nothing."""
@@ -54,17 +63,23 @@ def explain(
     alerts = _alerts(settings, payload, source, path, header)
     redact = Redactor(dict(settings.redact_extra))
 
-    async def work() -> list[list[str]]:
+    async def work() -> list[Why]:
         async def nothing(url: str) -> MemoryStore:
             return MemoryStore()
 
         opening = nothing if fresh or not _has_database(settings) else existing
         async with app.built(settings, open_store=opening) as tocsin:
-            return [lines(why) for why in await tocsin.explain.hypothetical([redact.alert(one) for one in alerts])]
+            return await tocsin.explain.hypothetical([redact.alert(one) for one in alerts])
 
-    for told in run(work()):
-        typer.echo("\n".join(told) + "\n")
-    typer.echo("Nothing was changed, and nobody was paged.")
+    whys = run(work())
+    shown = whys if every else whys[:MOST_SHOWN]
+    for why in shown:
+        _say([*lines(why), ""])
+    if rest := whys[len(shown) :]:
+        _say([f"and {len(rest)} more: {_counted(one.outcome for one in rest)}. --all shows each.", ""])
+    named = any(one.outcome == "joined" for one in whys) and any(one.outcome == "opened" for one in whys)
+    numbers = "Incidents that are not there yet have the numbers that they would get. " if named else ""
+    typer.echo(f"{numbers}Nothing was changed, and nobody was paged.")
 
 
 @commands.command("why")
@@ -80,19 +95,10 @@ def why(
 
     async def work() -> list[str]:
         async with app.built(settings, open_store=existing) as tocsin:
-            if not name:
-                held = await tocsin.explain.held()
-                return [
-                    f"{one.alert.summary} ({one.alert.key}): {one.held.outcome} by {one.held.by}"
-                    for one in held
-                    if one.held
-                ] or ["Nothing is held: whatever fires has its incident."]
-            incident = INCIDENT.fullmatch(name.strip())
-            if incident:
-                return _account(await tocsin.explain.incident(int(incident[1])))
-            return [line for one in await tocsin.explain.alert(name) for line in _told(one)]
+            asked = name.strip()
+            return await _why(tocsin.explain, asked) if asked else _held(await tocsin.explain.held())
 
-    typer.echo("\n".join(run(work())))
+    _say(run(work()))
 
 
 @commands.command("test")
@@ -108,14 +114,12 @@ def send(
     """Send an alert through for real, marked as a test: an incident, its channel, its pages. It joins, holds and fixes nothing that is real."""
     settings = at_home(loaded(config))
     set_up_logs("error", "console")
-    if settings.database.url.reveal().startswith("memory"):
-        raise BadInput("the database is memory://: no server can see an alert that is sent from here")
-    labels = {TEST_LABEL: "true", **_labels(label)}
-    given = _alerts(settings, payload, source, path, header) if payload else [_made_up(settings, not resolve)]
+    labels = _labels(label)
+    given = _alerts(settings, payload, source, path, header) if payload else [_made_up(settings, labels)]
     redact = Redactor(dict(settings.redact_extra))
-    alerts = [redact.alert(_as_test(one, labels)) for one in given]
+    alerts = [redact.alert(_as_test(one, labels, resolve)) for one in given]
 
-    async def work() -> tuple[list[Verdict], list[str]]:
+    async def work() -> tuple[list[Verdict], list[Why]]:
         async with app.built(settings) as tocsin, asyncio.TaskGroup() as tasks:
             whys = await tocsin.explain.hypothetical(alerts)
             tasks.create_task(tocsin.intake.run())
@@ -123,15 +127,80 @@ def send(
                 verdicts = await tocsin.intake.accept(alerts)
             finally:
                 tocsin.intake.stop()
-            return verdicts, [line for why in whys for line in lines(why)]
+            return verdicts, whys
 
-    verdicts, told = run(work())
-    typer.echo("\n".join(told))
-    for verdict in verdicts:
-        where = f"INC-{verdict.incident_id}: " if verdict.incident_id else ""
-        typer.echo(f"Sent: {where}{verdict.outcome}. A server (`tocsin serve`) opens the channel and pages.")
-    if not resolve:
-        typer.echo("End it with `tocsin alert test --resolve` and the same options, or with `/incident resolve`.")
+    verdicts, whys = run(work())
+    for one in whys[:MOST_SHOWN]:
+        _say([*lines(one), ""])
+    _say(f"Sent: {_outcome(verdict)}" for verdict in verdicts[:MOST_SHOWN])
+    if len(verdicts) > MOST_SHOWN:
+        _say([f"and {len(verdicts) - MOST_SHOWN} more: {_counted(one.outcome for one in verdicts[MOST_SHOWN:])}"])
+    if any(verdict.outcome in ("opened", "reopened") for verdict in verdicts):
+        typer.echo(_who_pages(settings))
+    if any(alert.firing for alert in alerts):
+        typer.echo("End it with `tocsin alert test --resolve` and the same options.")
+
+
+def _outcome(verdict: Verdict) -> str:
+    """What has become of it, in a few words; the whole of it stands above."""
+    ref = f"INC-{verdict.incident_id}" if verdict.incident_id else ""
+    match verdict.outcome:
+        case "opened" | "reopened":
+            return f"{ref} is {verdict.outcome}."
+        case "resolved" if ref:
+            return f"its end; {ref} is resolved when none of its alerts fires any more."
+        case outcome if outcome in HELD:
+            return f"it is held ({outcome}), so nobody is paged now: {verdict.reason}."
+    return f"{verdict.outcome}{f' ({ref})' if ref else ''}, so nobody is paged: {verdict.reason}."
+
+
+def _who_pages(settings: Config) -> str:
+    """What opens the channel and pages is a server, not this command."""
+    if not settings.database.url.reveal().startswith("sqlite"):
+        return "Any `tocsin serve` on this database opens the channel and pages; without one, nobody is paged before one is started."
+    try:
+        running(settings.state / PID_FILE)
+    except (OSError, ValueError):
+        return "NO SERVER RUNS HERE: the channel is opened and people are paged as soon as `tocsin serve` is started."
+    return "The server that runs here opens the channel and pages now."
+
+
+async def _why(explain: Explain, name: str) -> list[str]:
+    """By the incident's name; a number alone may be one, or a fingerprint."""
+    named = REF.fullmatch(name)
+    if named:
+        return _account(await explain.incident(int(named[1])))
+    try:
+        return [line for one in await explain.alert(name) for line in _told(one)]
+    except BadInput:
+        if not NUMBER.fullmatch(name):
+            raise
+        return _account(await explain.incident(int(name)))
+
+
+def _held(held: Sequence[HeldNow]) -> list[str]:
+    if not held:
+        return ["Nothing is held: whatever fires has its incident, or is only logged."]
+    told = []
+    for one in held:
+        again = one.state.held.again_at if one.state.held else None
+        looked = f", looked at again {again:%Y-%m-%d %H:%M} UTC" if again else ""
+        told.append(f"{_called(one.state.alert)}: {one.by}{looked}")
+    return told
+
+
+def _say(told: Iterable[str]) -> None:
+    """Texts of alerts must not steer the terminal."""
+    for line in told:
+        typer.echo(plain(line.replace("\r\n", " ").replace("\n", " ")))
+
+
+def _counted(outcomes: Iterable[str]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in Counter(outcomes).most_common())
+
+
+def _called(alert: Alert) -> str:
+    return f"{clipped(alert.summary, 150)} ({alert.key})"
 
 
 def _has_database(settings: Config) -> bool:
@@ -178,15 +247,25 @@ def _read(payload: Path) -> bytes:
     return body
 
 
-def _made_up(settings: Config, firing: bool) -> Alert:
-    labels = {"alertname": "TocsinTest", settings.signal.taxonomy.label: settings.signal.taxonomy.default}
+def _made_up(settings: Config, labels: dict[str, str]) -> Alert:
+    """The same labels make the same alert, so that its end finds it."""
+    made = {"alertname": "TocsinTest", settings.signal.taxonomy.label: settings.signal.taxonomy.default, **labels}
+    fingerprint = sha256(repr(sorted(made.items())).encode(errors="replace")).hexdigest()[:16]
     annotations = {"summary": "A test from the command line: nothing is broken"}
-    now = app.now()
-    return Alert("tocsin", "test", firing, labels, annotations, now, None if firing else now)
+    return Alert("tocsin", fingerprint, True, made, annotations, app.now())
 
 
-def _as_test(alert: Alert, labels: dict[str, str]) -> Alert:
-    return replace(alert, fingerprint=f"test-{alert.fingerprint}", labels={**alert.labels, **labels})
+def _as_test(alert: Alert, labels: dict[str, str], resolve: bool) -> Alert:
+    """It fires (or ends) now, whenever its payload was recorded, and is never taken for the real one."""
+    now, firing = app.now(), alert.firing and not resolve
+    return replace(
+        alert,
+        fingerprint=f"test-{alert.fingerprint}",
+        firing=firing,
+        labels={**alert.labels, **labels, TEST_LABEL: "true"},
+        starts_at=now,
+        ends_at=None if firing else now,
+    )
 
 
 def _labels(given: Sequence[str] | None) -> dict[str, str]:
@@ -201,21 +280,22 @@ def _pair(text: str, between: str) -> tuple[str, str]:
 
 
 def _account(account: Account) -> list[str]:
-    told = [
-        f"{account.incident.ref} {account.incident.title}: {account.incident.state}, route {account.incident.route or 'none (opened by hand)'}"
-    ]
+    incident = account.incident
+    told = [f"{incident.ref} {incident.title}: {incident.state}, route {incident.route or 'none (opened by hand)'}"]
     for one in account.alerts:
         told += ["", *_told(one)]
-    told += ["", "Paging:", *(f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.text}" for entry in account.paging)]
-    return told if account.paging else [*told, "  nobody was paged"]
+    if account.alerts and incident.alerts > len(account.alerts):
+        told += ["", f"and {incident.alerts - len(account.alerts)} more alerts"]
+    told += ["", "Paging:", *([f"  {account.nobody}"] if account.nobody else [])]
+    return [*told, *(f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.text}" for entry in account.paging)]
 
 
 def _told(one: Told) -> list[str]:
     held = one.state.held
     now = f"held by {held.by}" if held else one.incident.ref if one.incident else "no incident"
-    told = [
-        f"{one.state.alert.summary} ({one.state.alert.key}): {'firing' if one.state.alert.firing else 'resolved'}, {now}"
-    ]
+    told = [f"{_called(one.state.alert)}: {'firing' if one.state.alert.firing else 'resolved'}, {now}"]
+    if not one.decisions:
+        told.append("  The log no longer has the decisions about it: only repeats are left.")
     for decision in one.decisions:
         told.append(f"  {decision.at:%Y-%m-%d %H:%M:%S} UTC")
         told += [f"    {line}" for line in lines(decision)]

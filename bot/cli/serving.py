@@ -73,8 +73,11 @@ def _on_record(path: Path, alone: bool) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _running(path: Path) -> int:
-    """The process that serves. A file that one left behind when it was killed may name somebody else's process by now."""
+def running(path: Path) -> int:
+    """The process that serves; OSError or ValueError when there is none.
+
+    A file that one left behind when it was killed may name somebody else's process by now.
+    """
     with path.open(encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -88,7 +91,7 @@ def reload(config: ConfigFolder = DEFAULT_FOLDER) -> None:
     settings = loaded(config)
     pid_file = settings.state / PID_FILE
     try:
-        os.kill(_running(pid_file), signal.SIGHUP)
+        os.kill(running(pid_file), signal.SIGHUP)
     except (OSError, ValueError) as error:
         why = "it is not there" if isinstance(error, FileNotFoundError) else error
         raise BadInput(

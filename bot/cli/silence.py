@@ -34,7 +34,7 @@ T = TypeVar("T")
 commands = typer.Typer(help="Silences and maintenance windows.", no_args_is_help=True)
 COLUMNS = ("NUMBER", "STATE", "UNTIL", "HIDES", "WHO", "MATCHERS", "REASON")
 WIDTH = 60
-Number = Annotated[int, typer.Argument(min=1, metavar="NUMBER", help="like 42")]
+Number = Annotated[int, typer.Argument(min=1, max=999_999_999, metavar="NUMBER", help="like 42")]
 Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 

@@ -32,7 +32,10 @@ class Alert:
     @property
     def service(self) -> str:
         """The service it is about: the first of the usual labels that is set, else empty."""
-        return next((self.labels[name] for name in SERVICE_LABELS if self.labels.get(name)), "")
+        for name in SERVICE_LABELS:
+            if value := self.labels.get(name):
+                return value
+        return ""
 
     @property
     def test(self) -> bool:
@@ -44,6 +47,7 @@ class Alert:
         return self.annotations.get("summary") or self.annotations.get("description") or self.name
 
 
+REPEATS = ("repeated: it is held", "repeated: it fires already")  # begin what triage says of those that fire on
 TEST_LABEL = "tocsin_test"
 SERVICE_LABELS = ("service", "app", "deployment", "job")
 
@@ -112,3 +116,9 @@ class Received:
     stage: str = ""
     held_by: str = ""
     again: bool = False
+
+    @property
+    def began(self) -> bool:
+        """Whether an alert began to fire with this line. What is held or logged is judged anew at each delivery, which its trail says."""
+        repeats = any(said.startswith(REPEATS) for said in self.trail)
+        return self.alert.firing and not self.again and self.outcome not in ("repeated", "ignored") and not repeats

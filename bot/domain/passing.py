@@ -16,6 +16,7 @@ from bot.domain.severity import Judged
 from bot.domain.signal import Signal
 from bot.domain.silence import Silences
 
+_LOG_ALONE = frozenset({"log"})
 HELD = ("silenced", "maintenance", "inhibited", "quiet", "waiting")
 OUTCOMES = (
     "opened",
@@ -71,9 +72,9 @@ class View:
     first_paged: Mapping[str, Collection[str]] = field(default_factory=dict)
     directory: Directory = field(default_factory=Directory)
 
-    def incident_of(self, alert: Alert) -> Incident | None:
-        state = self.states.get(alert.key)
-        return self.by_id.get(state.incident_id) if state and state.incident_id else None
+    def incident_at(self, known: AlertState | None) -> Incident | None:
+        """The incident that what is known of an alert belongs to."""
+        return self.by_id.get(known.incident_id) if known is not None and known.incident_id else None
 
 
 class Passing:
@@ -141,7 +142,7 @@ class Passing:
     @property
     def only_logged(self) -> bool:
         """Nothing but the log may tell of it."""
-        return all(medium == "log" for medium in self.media)
+        return _LOG_ALONE.issuperset(self.media)
 
     @property
     def group_key(self) -> str:

@@ -94,8 +94,8 @@ class Tx(Protocol):
     async def alerts_of(self, incident_id: int, limit: int = 20) -> tuple[AlertState, ...]:
         """The alerts of an incident, firing ones first, then the most recent."""
 
-    async def alert_log(self, alert_key: str, limit: int = 50) -> tuple[Received, ...]:
-        """The newest log lines of one alert, newest first."""
+    async def alert_log(self, alert_key: str, limit: int = 50, leave_out: Collection[str] = ()) -> tuple[Received, ...]:
+        """The newest log lines of one alert, newest first, but for those with these outcomes."""
 
     async def log_between(
         self, since: datetime, until: datetime, after: int = 0, limit: int = 1000

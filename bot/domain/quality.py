@@ -1,7 +1,8 @@
 """How good each alert rule is: how often it fires, pages, and leads to anything. Pure; fed with the alert log and the timelines by flow/quality.
 
-An alert rule is what senders call `alertname`, per source. A *firing* is a delivery that began something (repeats do not count); *acted* means
-that people did something about the incident beside acknowledging it: approved a fix, mitigated or resolved it by hand, wrote a note, asked for help.
+An alert rule is what senders call `alertname`, per source. A *firing* is a delivery with which an alert began to fire (repeats do not count).
+Pages are counted for the rule whose alert opened the incident or opened it again; an alert that only joined paged nobody. *Acted* means that
+people did something about the incident beside acknowledging it: approved a fix, mitigated or resolved it by hand, wrote a note, asked for help.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from statistics import median
 from bot.domain.alert import Received
 from bot.domain.flapping import shown
 from bot.domain.incident import Incident
-from bot.domain.passing import HELD
 from bot.domain.people import TOCSIN
 from bot.domain.timeline import Entry
 
-BEGAN = ("opened", "joined", "reopened", "late", "flapping", "logged", *HELD)
+PAGED = ("opened", "reopened")
+HAS_INCIDENT = (*PAGED, "joined", "late")
+QUIET = ("silenced", "maintenance", "inhibited", "quiet", "logged")  # "waiting" only puts off what is to come
 ACTS = (
     "mitigated",
     "resolved",
@@ -38,7 +40,10 @@ Night = Callable[[str, datetime], bool]
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What people got of an incident, and what they did about it. `pages`: (when, name) of each that left; times are None when it did not happen."""
+    """What people got of an incident, and what they did about it. `pages`: (when, name) of each that left; times are None when it did not happen.
+
+    `beginnings`: when it was opened, and opened again; what people did is measured from the one before.
+    """
 
     incident_id: int
     opened_at: datetime
@@ -46,7 +51,14 @@ class Handled:
     acknowledged_at: datetime | None = None
     acted_at: datetime | None = None
     resolved_at: datetime | None = None
-    flapped: int = 0
+    beginnings: tuple[datetime, ...] = ()
+
+    def since_it_began(self, at: datetime) -> timedelta:
+        return at - max((one for one in self.beginnings if one <= at), default=self.opened_at)
+
+    def between(self, since: datetime, until: datetime) -> Handled:
+        """With the pages of that time only."""
+        return replace(self, pages=tuple(page for page in self.pages if since <= page[0] < until))
 
 
 def handled(incident: Incident, entries: Sequence[Entry]) -> Handled:
@@ -61,18 +73,23 @@ def handled(incident: Incident, entries: Sequence[Entry]) -> Handled:
         min(acknowledged, default=None),
         min(acts, default=None),
         incident.resolved_at,
-        sum(1 for one in entries if one.kind == "flapping"),
+        tuple(one.at for one in entries if one.kind in PAGED),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class RuleQuality:
-    """One alert rule. `paged`, `acknowledged`, `acted` count incidents; `pages`, `night_pages` messages; the times are medians in seconds."""
+    """One alert rule. `incidents`: those that it was part of, `opened`: those that it opened; `held`: firings per outcome.
+
+    `paged`, `acknowledged`, `acted`, `brief` count incidents; `pages`, `night_pages` count messages. The times are medians in seconds, from
+    the (last) opening of the incidents that it opened. `brief`: over within minutes, without anybody acting.
+    """
 
     source: str
     name: str
     fired: int = 0
     incidents: int = 0
+    opened: int = 0
     held: Mapping[str, int] = field(default_factory=dict)
     paged: int = 0
     pages: int = 0
@@ -92,6 +109,8 @@ class _Tally:
     fired: int = 0
     held: Counter[str] = field(default_factory=Counter)
     incidents: set[int] = field(default_factory=set)
+    opened: set[int] = field(default_factory=set)
+    flaps: int = 0
 
 
 class Tally:
@@ -101,14 +120,18 @@ class Tally:
         self._rules: dict[tuple[str, str], _Tally] = defaultdict(_Tally)
 
     def add(self, line: Received) -> None:
-        if line.outcome not in BEGAN or line.alert.test or (line.again and line.outcome in HELD):
+        began, brought = line.began and line.outcome != "dropped", line.outcome in HAS_INCIDENT
+        if line.alert.test or not (began or brought):
             return
         one = self._rules[line.alert.source, line.alert.name]
-        one.fired += not line.again  # what was held and let go has been counted when it came in
-        if line.outcome in HELD or line.outcome == "logged":
+        one.fired += began  # what was held and let go has been counted when it came in
+        one.flaps += began and any(said.startswith("flapping:") for said in line.trail)
+        if began and line.outcome in QUIET:
             one.held[line.outcome] += 1
-        if line.incident_id is not None:
+        if brought and line.incident_id is not None:
             one.incidents.add(line.incident_id)
+            if line.outcome in PAGED:
+                one.opened.add(line.incident_id)
 
     @property
     def incidents(self) -> set[int]:
@@ -128,26 +151,33 @@ def noisy(rules: Iterable[RuleQuality]) -> tuple[RuleQuality, ...]:
 
 def _of(source: str, name: str, tally: _Tally, done: Mapping[int, Handled], night: Night) -> RuleQuality:
     mine = [done[number] for number in sorted(tally.incidents) if number in done]
-    paged = [one for one in mine if one.pages]
-    pages = [page for one in mine for page in one.pages]
+    opened = [done[number] for number in sorted(tally.opened) if number in done]
+    paged = [one for one in opened if one.pages]
+    pages = [page for one in opened for page in one.pages]
     found = RuleQuality(
         source,
         name,
-        tally.fired,
-        len(tally.incidents),
-        dict(tally.held),
-        len(paged),
-        len(pages),
-        sum(1 for at, who in pages if night(who, at)),
-        sum(1 for one in mine if one.acknowledged_at),
-        sum(1 for one in mine if one.acted_at),
-        sum(one.flapped for one in mine),
-        sum(1 for one in mine if one.resolved_at and not one.acted_at and one.resolved_at - one.opened_at <= SHORT),
-        _median(one.pages[0][0] - one.opened_at for one in paged),
-        _median(one.acknowledged_at - one.opened_at for one in mine if one.acknowledged_at),
-        _median(one.acted_at - one.opened_at for one in mine if one.acted_at),
+        fired=tally.fired,
+        incidents=len(tally.incidents),
+        opened=len(tally.opened),
+        held=dict(tally.held),
+        paged=len(paged),
+        pages=len(pages),
+        night_pages=sum(1 for at, who in pages if night(who, at)),
+        acknowledged=sum(1 for one in mine if one.acknowledged_at),
+        acted=sum(1 for one in mine if one.acted_at),
+        flaps=tally.flaps,
+        brief=sum(1 for one in opened if _brief(one)),
+        to_page=_median(one.since_it_began(one.pages[0][0]) for one in paged),
+        to_acknowledge=_median(one.since_it_began(one.acknowledged_at) for one in opened if one.acknowledged_at),
+        to_act=_median(one.since_it_began(one.acted_at) for one in opened if one.acted_at),
     )
     return replace(found, suggestion=_suggestion(found))
+
+
+def _brief(one: Handled) -> bool:
+    """Over by itself, before anybody could do anything."""
+    return one.resolved_at is not None and one.acted_at is None and one.since_it_began(one.resolved_at) <= SHORT
 
 
 def _median(spans: Iterable[timedelta]) -> float | None:
@@ -162,9 +192,9 @@ def _suggestion(rule: RuleQuality) -> str:
         return f"paged for {rule.paged} incidents{night}, and nobody did anything: lower its severity, or take it out"
     if rule.flaps >= NOISY_PAGES:
         return f"flapped {rule.flaps} times: let it fire later (a longer `for:`) or only on a trend"
-    if rule.incidents >= OFTEN and rule.brief * 5 >= rule.incidents * 4:
-        return f"{rule.brief} of {rule.incidents} incidents were over by themselves within {shown(SHORT)}: a longer `for:` would keep them quiet"
+    if rule.opened >= OFTEN and rule.brief * 5 >= rule.opened * 4:
+        return f"{rule.brief} of {rule.opened} incidents were over by themselves within {shown(SHORT)}: a longer `for:` would keep them quiet"
     quiet = sum(rule.held.values())
     if rule.fired >= OFTEN and quiet * 10 >= rule.fired * 9 and not rule.acted:
-        return f"{quiet} of {rule.fired} firings were held: is it still wanted?"
+        return f"{quiet} of {rule.fired} firings were kept quiet: is it still wanted?"
     return ""

@@ -78,6 +78,11 @@ class Routing:
         matching = self._index.mask(labels)
         return tuple(self._nodes[number] for number in self._walked(0, matching)) if matching & 1 else ()
 
+    @property
+    def any_private(self) -> bool:
+        """Whether any route makes private incidents."""
+        return any(node.private for node in self._nodes)
+
     def _walked(self, node: int, matching: int) -> list[int]:
         found: list[int] = []
         for child in bits(self._below[node] & matching):

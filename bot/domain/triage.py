@@ -50,7 +50,7 @@ def relabel(passing: Passing, view: View, now: datetime) -> Verdict | None:
 def repeated(passing: Passing, view: View, now: datetime) -> Verdict | None:
     """What is known already."""
     alert, known = passing.alert, passing.known
-    incident = view.incident_of(alert)
+    incident = view.incident_at(passing.known)
     if known is None or (passing.again and _held_open(passing, view)):
         return None
     if not alert.firing:
@@ -80,7 +80,7 @@ def stale(passing: Passing, view: View, now: datetime) -> Verdict | None:
             return passing.ends("ignored", "a resolve for an alert that has not fired here: nothing to resolve")
         if known.alert.firing and _of_an_earlier_firing(alert, known.alert):
             reason = "a resolve of an earlier firing: it has fired again since"
-            return passing.ends("ignored", reason, view.incident_of(alert))
+            return passing.ends("ignored", reason, view.incident_at(passing.known))
         return None
     if known is None or known.alert.firing:
         return None
@@ -90,7 +90,7 @@ def stale(passing: Passing, view: View, now: datetime) -> Verdict | None:
         passing.trail.append(f"stale: it was over at {shown_time(over_at)}, which was heard of first")
     elif _older(passing, now):
         reason = "an older firing than the one that has resolved since"
-        return passing.ends("ignored", reason, view.incident_of(alert))
+        return passing.ends("ignored", reason, view.incident_at(passing.known))
     return None
 
 
@@ -145,8 +145,10 @@ def in_maintenance(passing: Passing, view: View, now: datetime) -> Verdict | Non
 
 def _held_open(passing: Passing, view: View) -> bool:
     """It flaps, and counts as one of its open incident's until it is calm: nobody is paged for it, and nothing else may take it out of there."""
-    incident = view.incident_of(passing.alert)
-    return passing.known is not None and passing.known.calm_at is not None and incident is not None and incident.is_open
+    if passing.known is None or passing.known.calm_at is None:
+        return False
+    incident = view.incident_at(passing.known)
+    return incident is not None and incident.is_open
 
 
 def _covered(passing: Passing, outcome: str, by: Silence | None, now: datetime) -> Verdict | None:
@@ -169,7 +171,7 @@ def inhibited(passing: Passing, view: View, now: datetime) -> Verdict | None:
 def flapping(passing: Passing, view: View, now: datetime) -> Verdict | None:
     """It comes and goes: its incident is held open, and nobody is paged again, until nothing has changed for a while."""
     alert, known, rule = passing.alert, passing.known, view.signal.flapping
-    incident = view.incident_of(alert)
+    incident = view.incident_at(passing.known)
     if known is None or incident is None:
         return None
     if _held_open(passing, view):
@@ -179,7 +181,7 @@ def flapping(passing: Passing, view: View, now: datetime) -> Verdict | None:
         if passing.again:
             return passing.ends("resolved", f"{calm}: it no longer fires", incident, calm=True)
         return passing.ends("flapping", f"it flaps: {incident.ref} is held open until it is calm", incident)
-    if alert.firing and not known.alert.firing and not passing.late:
+    if alert.firing and not known.alert.firing and not passing.late and not alert.test:
         passing.flaps = rule.flaps(rule.begun(known.fired, alert.starts_at))
         if passing.flaps:
             passing.trail.append(f"flapping: {rule.said()}")
@@ -190,7 +192,7 @@ def resolved(passing: Passing, view: View, now: datetime) -> Verdict | None:
     """Whatever does not fire ends here."""
     if passing.alert.firing:
         return None
-    incident, held = view.incident_of(passing.alert), passing.known.held if passing.known else None
+    incident, held = view.incident_at(passing.known), passing.known.held if passing.known else None
     where = incident.ref if incident else f"no incident: it was held by {held.by}" if held else "no incident"
     return passing.ends("resolved", f"it no longer fires ({where})", incident)
 
@@ -217,9 +219,9 @@ def quiet_hours(passing: Passing, view: View, now: datetime) -> Verdict | None:
 
 def routed(passing: Passing, view: View, now: datetime) -> Verdict | None:
     """The label tree: which policies and which grouping. What may only be logged ends here."""
-    if not passing.routes:
-        return passing.ends("ignored", "no route matches its labels, not even the root")
     routes = passing.routes
+    if not routes:
+        return passing.ends("ignored", "no route matches its labels, not even the root")
     passing.trail.append(f"routed: {routes[0]}" if len(routes) == 1 else "routed: " + ", then ".join(map(str, routes)))
     if passing.only_logged:
         return passing.ends("logged", f"{passing.severity} is only logged ({passing.judged.because})")
@@ -261,8 +263,8 @@ def storm(passing: Passing, view: View, now: datetime) -> Verdict | None:
     """A new incident, unless there have been too many: then one for all of them."""
     route, rule = passing.routes[0], view.signal.storm
     key = storm_key(route)
-    incident = view.incidents.get(key)
-    blows = rule.blows(view.opened.get(route.key, ()), now)
+    incident = None if passing.alert.test else view.incidents.get(key)
+    blows = not passing.alert.test and rule.blows(view.opened.get(route.key, ()), now)
     if incident is not None and (blows or rule.still(incident.storm_at, now)):
         reason = f"{incident.ref} is a storm of alerts on {route.path}"
         if incident.is_open:

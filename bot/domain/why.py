@@ -128,13 +128,16 @@ def explained(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, i
         because=passing.judged.because,
         doubt=passing.judged.doubt,
         routes=tuple(str(route) for route in routes),
-        group=english_list(f"{name}={value}" for name, value in passing.group_labels.items() or [("every label", "any")])
-        if routes
-        else "",
+        group=_group(passing) if routes else "",
         media=passing.media if routes else (),
         paged=_paged(passing, verdict, rules, now, incident),
         runbooks=_runbooks(passing, verdict, rules) if pages and not passing.only_logged else (),
     )
+
+
+def _group(passing: Passing) -> str:
+    pairs = [f"{name}={clipped(value, 100)}" for name, value in passing.group_labels.items()]
+    return clipped(english_list(pairs), SAID) if pairs else "all alerts of this route are one problem"
 
 
 def remembered(line: Received) -> Why:
@@ -272,7 +275,9 @@ def _calls(policies: Sequence[Policy], rules: Rules, start: datetime, severity: 
             track, at = paging.track, paging.next_due
     told = tuple(sorted(calls, key=lambda call: call.after))
     reached = any(call.names for call in told)
-    nobody = "" if reached else "nobody on its policies can be paged" if policies else "its route has no escalation policy"
+    nobody = (
+        "" if reached else "nobody on its policies can be paged" if policies else "its route has no escalation policy"
+    )
     return Paged(None, told if reached else (), tuple(dict.fromkeys(skipped)), nobody)
 
 

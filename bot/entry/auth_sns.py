@@ -117,6 +117,8 @@ class Sns:
                 "SigningCertURL is not an address of Amazon SNS",
                 "only https://sns.<region>.amazonaws.com/….pem is trusted",
             )
+        if address in self._certificates:  # never behind those that wait for one
+            return self._certificates[address]
         async with self._fetching:
             if address not in self._certificates:
                 try:

@@ -125,7 +125,7 @@ class Consequences:
             one.group_key = verdict.group_key
             one.storm = verdict.reason if verdict.storm else ""
             self._see(self._opened(one).incident)
-            if not verdict.storm:
+            if not (verdict.storm or alert.test):
                 self._view.opened.setdefault(passing.routes[0].key, []).append(self._now)
         elif verdict.outcome == "reopened" and one.before is not None:
             one.reopened_because = f"{alert.summary} fires again"

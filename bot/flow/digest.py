@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
 from bot.domain import effects
-from bot.domain.alert import Received
-from bot.domain.digest import Counting, Digest, at_night, digest_of, next_due
+from bot.domain.alert import Alert, Held, Received
+from bot.domain.digest import Counting, Digest, Still, at_night, day_before, digest_of, named, next_due
 from bot.domain.digest_times import DigestTimes
+from bot.domain.passing import Passing
 from bot.domain.ports import Clock, Delivery, Room, Store, Tx
 from bot.domain.quality import Handled, RuleQuality, Tally, handled, noisy
-from bot.domain.rules import CurrentRules
+from bot.domain.rules import CurrentRules, Rules
 from bot.flow.delivery import Handler, Record, payload
+from bot.flow.holding import goes_private, holders
 
 PAGE = 2000
+INCIDENTS = 200  # whose timelines are read in one transaction
+MOST_HELD = 200
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
@@ -39,33 +43,59 @@ class Digests:
         await self._store.write(lambda tx: tx.ask([effects.digest(day, due)]))
 
     async def post(self, delivery: Delivery) -> Record | None:
-        """The digest of the day before its due time. Switched off meanwhile: none; on a day without anything: none either."""
+        """The digest of the time since the one before. Switched off meanwhile: none; on a day without anything: none either."""
         times = self._rules().digest
         due = datetime.fromisoformat(payload(delivery)["due"])
         if times is None:
             return None
-        digest = await self.digest(due - DAY, due)
-        if digest.quieted or digest.still or digest.noisy:
+        digest = await self.digest(day_before(times, due), due)
+        if not digest.empty:
             await self._room.digest(times.channel, digest, delivery.effect.key, delivery.again)
         return None
 
     async def digest(self, since: datetime, until: datetime) -> Digest:
-        """What was held in this time; what is noise, over the week before its end."""
+        """What was held in this time; what is noise, over the week before its end. It is for everybody: of what is private only numbers."""
+        private = _privacy(self._rules())
         counting = Counting()
         async for line in self._lines(since, until):
-            counting.add(line)
-        done = await self._handled(since, until)
-        pages = sum(len(one.pages) for one in done.values())
-        still = await self._store.read(lambda tx: tx.held_alerts(200))
-        return digest_of(counting, (since, until), pages, still, noisy(await self.quality(until - WEEK, until)))
+            counting.add(line, private=private(line.alert))
+        opened = await self._store.read(lambda tx: tx.incidents_between(since - DAY, until))
+        done = await self._handled({one.id for one in opened if not one.test})
+        pages = sum(len(one.between(since, until).pages) for one in done.values())
+        rules = await self.quality(until - WEEK, until, leave_out=private)
+        found = digest_of(counting, (since, until), pages, await self._still(), noisy(rules))
+        held = [Held(one.outcome, one.by) for one in found.quieted if one.by]
+        return named(found, await self._store.read(lambda tx: holders(tx, held, self._rules(), until)))
 
-    async def quality(self, since: datetime, until: datetime) -> tuple[RuleQuality, ...]:
-        """Every alert rule that fired in this time."""
+    async def quality(
+        self, since: datetime, until: datetime, leave_out: Callable[[Alert], bool] = lambda alert: False
+    ) -> tuple[RuleQuality, ...]:
+        """Every alert rule that fired in this time. Night is what it is in the zone of the digest."""
         tally = Tally()
         async for line in self._lines(since, until):
-            tally.add(line)
+            if not leave_out(line.alert):
+                tally.add(line)
+        done = await self._handled(tally.incidents)
         zone = (self._rules().digest or DigestTimes()).zone
-        return tally.result(await self._handled(since, until), lambda _, at: at_night(at, zone))
+        within = {number: one.between(since, until) for number, one in done.items()}
+        return tally.result(within, lambda _, at: at_night(at, zone))
+
+    async def _still(self) -> list[Still]:
+        rules = self._rules()
+
+        async def work(tx: Tx) -> list[Still]:
+            states = [one for one in await tx.held_alerts(MOST_HELD) if one.held and not one.alert.test]
+            words = await holders(tx, [one.held for one in states if one.held], rules, self._clock())
+            return [
+                Still(
+                    "A private alert" if goes_private(one.alert, rules) else one.alert.summary,
+                    words[one.held.outcome, one.held.by],
+                )
+                for one in states
+                if one.held
+            ]
+
+        return await self._store.read(work)
 
     async def _lines(self, since: datetime, until: datetime) -> AsyncIterator[Received]:
         """In pages: the log of a week may be long, and no transaction should be."""
@@ -78,13 +108,24 @@ class Digests:
                 return
             after = page[-1][0]
 
-    async def _handled(self, since: datetime, until: datetime) -> dict[int, Handled]:
-        async def work(tx: Tx) -> list[Handled]:
-            incidents = await tx.incidents_between(since, until)
-            return [handled(one, await tx.timeline(one.id)) for one in incidents if not one.test]
+    async def _handled(self, numbers: Collection[int]) -> dict[int, Handled]:
+        asked, found = sorted(numbers), dict[int, Handled]()
+        for start in range(0, len(asked), INCIDENTS):
+            found |= await self._store.read(partial(_handled, numbers=asked[start : start + INCIDENTS]))
+        return found
 
-        return {one.incident_id: one for one in await self._store.read(work)}
+
+async def _handled(tx: Tx, numbers: Collection[int]) -> dict[int, Handled]:
+    incidents = await tx.incidents(numbers)
+    return {number: handled(one, await tx.timeline(number)) for number, one in incidents.items()}
 
 
 async def _page(tx: Tx, since: datetime, until: datetime, after: int) -> tuple[tuple[int, Received], ...]:
     return await tx.log_between(since, until, after, PAGE)
+
+
+def _privacy(rules: Rules) -> Callable[[Alert], bool]:
+    """Whether an alert of the log, which is as its sender said it, goes to a private incident."""
+    if not rules.signal.routing.any_private:
+        return lambda alert: False
+    return lambda alert: goes_private(Passing(alert, rules.signal).alert, rules)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.domain import effects
-from bot.domain.alert import Alert, AlertState, Received
+from bot.domain.alert import TEST_LABEL, Alert, AlertState, Received
+from bot.domain.incident import Incident
 from bot.domain.passing import Passing, Verdict, View
 from bot.domain.ports import Tx
 from bot.domain.rules import Rules
@@ -19,7 +20,12 @@ from bot.domain.storm import storm_key
 from bot.domain.triage import over_already, triage
 from bot.flow.consequences import Consequences, next_state
 
+TEST_GROUP = f'"{TEST_LABEL}":"true"'  # in the key of a group of tests, which make no storm
 SILENCES = "silences"  # the counter that says that they have changed
+
+
+Foreseen = tuple[Passing, Verdict, Incident | None]
+"""An alert, its verdict, and the incident that this names as it would be then."""
 
 
 @dataclass(slots=True)
@@ -57,11 +63,12 @@ class Judging:
             await _judged(tx, passings, view, rules, now)
         return len(due)
 
-    async def view_of(self, tx: Tx, alerts: Sequence[Alert], rules: Rules, now: datetime) -> tuple[list[Passing], View]:
-        """The alerts as they would pass through triage now, and what it would know: to explain it without doing it."""
+    async def foreseen(self, tx: Tx, alerts: Sequence[Alert], rules: Rules, now: datetime) -> list[Foreseen]:
+        """What would become of these alerts if they came in now, as one delivery: as `take`, but nothing is saved."""
         states = await tx.alert_states({alert.key for alert in alerts})
         passings = [Passing(alert, rules.signal, states.get(alert.key)) for alert in alerts]
-        return passings, await self._view(tx, passings, states, rules, now)
+        view = await self._view(tx, passings, states, rules, now)
+        return _foreseen(passings, view, rules, now, await tx.counter("incident"))
 
     async def _view(
         self, tx: Tx, passings: Sequence[Passing], states: dict[str, AlertState], rules: Rules, now: datetime
@@ -103,7 +110,7 @@ class Judging:
 
 
 def _plainly_repeated(passing: Passing, view: View) -> bool:
-    known, incident = passing.known, view.incident_of(passing.alert)
+    known, incident = passing.known, view.incident_at(passing.known)
     return known is not None and known.alert.firing and incident is not None and incident.is_open
 
 
@@ -117,7 +124,8 @@ def _stand_together(view: View, new: Iterable[Passing], now: datetime) -> None:
 
 def _count_openings(view: View, new: Iterable[Passing], opened: Sequence[tuple[str, datetime]]) -> None:
     for key in {one.routes[0].key for one in new if one.routes}:
-        view.opened[key] = [at for group, at in opened if group.startswith(key + '{"') or group == key + "{}"]
+        of_route = (one for one in opened if one[0].startswith(key + '{"') or one[0] == key + "{}")
+        view.opened[key] = [at for group, at in of_route if TEST_GROUP not in group]
 
 
 def _first_paged(new: Iterable[Passing], rules: Rules, now: datetime) -> Mapping[str, Sequence[str]]:
@@ -163,6 +171,26 @@ async def _judged(tx: Tx, passings: Sequence[Passing], view: View, rules: Rules,
     await tx.ask(effects.recheck(at) for at in sorted({one.again_at for one in changed.values() if one.again_at}))
     await tx.save(*changes)
     return verdicts
+
+
+def _foreseen(passings: Sequence[Passing], view: View, rules: Rules, now: datetime, last: int) -> list[Foreseen]:
+    """`last`: the number of the newest incident."""
+    consequences = Consequences(view, rules, now)
+    found: list[Foreseen] = []
+    for passing in passings:
+        key = passing.alert.key
+        passing.known = view.states.get(key)
+        verdict = triage(passing, view, now)
+        if verdict.outcome == "opened":
+            last += 1
+            verdict = replace(verdict, incident_id=last)
+        state = next_state(passing, verdict, rules.signal, now)
+        consequences.note(passing, verdict)
+        if state is not None:
+            _leave(view, passing.known, state)
+            view.states[key] = state
+        found.append((passing, verdict, view.by_id.get(verdict.incident_id) if verdict.incident_id else None))
+    return found
 
 
 def _leave(view: View, known: AlertState | None, state: AlertState) -> set[str]:

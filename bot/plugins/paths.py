@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -110,6 +111,8 @@ class Fields:
         self._item: Any = root
         self._path = ""
         self._told = False
+        self._top: dict[str, Any] = {}  # what paths from the top have found: the same for every alert
+        self._texts: dict[int, str] = {}
 
     def about(self, item: Any, path: str) -> None:
         """Goes on to the next alert, which stands at `path`."""
@@ -118,9 +121,25 @@ class Fields:
     def at(self, path: str) -> Any:
         """What is at a path, or NOT_THERE. With `[*]`: the texts that are there, joined."""
         way = steps(path)
+        if way[:1] != ("$",):
+            return self._at(way)
+        if path not in self._top:
+            self._top[path] = self._at(way)
+        return self._top[path]
+
+    def text(self, value: Any) -> str:
+        """What was found here as text. An object or a list at the top of the body is written once, not for each alert that shows it."""
+        if not isinstance(value, dict | list):
+            return payload.text(value)
+        if id(value) not in self._texts:
+            self._texts[id(value)] = payload.text(value)
+        return self._texts[id(value)]
+
+    def _at(self, way: tuple[Step, ...]) -> Any:
         if None not in way:
             return _walked(*self._from(way))
-        texts = [payload.text(value) for value in self.every(path)[:MOST_JOINED] if value not in (None, "")]
+        said = (value for value in _every(*self._from(way)) if value not in (None, ""))
+        texts = [payload.text(value) for value in islice(said, MOST_JOINED)]
         return payload.text(", ".join(texts)) if texts else NOT_THERE
 
     def every(self, path: str) -> list[Any]:

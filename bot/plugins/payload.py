@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -238,17 +239,17 @@ def tags(value: Any) -> dict[str, str]:
     Of two with one name the first counts; those without a value are joined in the label `tags`.
     """
     if isinstance(value, str):
-        value = value.split(",")
+        value = value.split(",", MOST_LABELS)[:MOST_LABELS]
     pairs = (
-        list(value.items())
+        list(islice(value.items(), MOST_LABELS))
         if isinstance(value, dict)
-        else [_tag(one) for one in value]
+        else [_tag(one) for one in value[:MOST_LABELS]]
         if isinstance(value, list)
         else []
     )
     labels: dict[str, str] = {}
     plain: list[str] = []
-    for name, given in pairs[:MOST_LABELS]:
+    for name, given in pairs:
         key, said = text(name, LONGEST_NAME).strip(), word({"": given}, "")
         if key and said:
             labels.setdefault(key, said)
@@ -358,14 +359,12 @@ def _epoch(number: float) -> datetime:
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:
-    match value:
-        case list() | dict() if depth == DEEPEST_CLEANED:
-            return "(nested too deeply)"
-        case str():
-            return type(value)(_ODD.sub("\ufffd", value))
-        case list():
-            return [_cleaned(one, depth + 1) for one in value]
-        case dict():
-            return {_cleaned(name): _cleaned(one, depth + 1) for name, one in value.items()}
-        case _:
-            return value
+    if isinstance(value, str):  # most of what there is, and most of it clean
+        return value if _ODD.search(value) is None else _odd(value)
+    if not isinstance(value, list | dict):
+        return value
+    if depth == DEEPEST_CLEANED:
+        return "(nested too deeply)"
+    if isinstance(value, list):
+        return [_cleaned(one, depth + 1) for one in value]
+    return {_cleaned(name): _cleaned(one, depth + 1) for name, one in value.items()}

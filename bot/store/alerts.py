@@ -77,8 +77,10 @@ def alerts_of(conn: Connection, incident_id: int, limit: int) -> tuple[AlertStat
     return tuple(map(alert_state_of, conn.execute(ordered.limit(limit))))
 
 
-def log_of(conn: Connection, alert_key: str, limit: int) -> tuple[Received, ...]:
+def log_of(conn: Connection, alert_key: str, limit: int, leave_out: Collection[str] = ()) -> tuple[Received, ...]:
     query = select(alert_log).where(alert_log.c.alert_key == alert_key)
+    if leave_out:
+        query = query.where(alert_log.c.outcome.not_in(leave_out))
     return tuple(map(received_of, conn.execute(query.order_by(alert_log.c.id.desc()).limit(limit))))
 
 

@@ -43,8 +43,8 @@ def hidden_by(conn: Connection, keys: Collection[str]) -> dict[str, tuple[int, i
     ever: dict[str, int] = {}
     for chunk in chunks(asked):
         held = select(alerts.c.held_by, func.count()).where(alerts.c.held_by.in_(chunk), alerts.c.firing)
-        now.update(conn.execute(held.group_by(alerts.c.held_by)).tuples())
+        now.update(conn.execute(held.group_by(alerts.c.held_by)).tuples().all())
         different = func.count(alert_log.c.alert_key.distinct())
         logged = select(alert_log.c.held_by, different).where(alert_log.c.held_by.in_(chunk))
-        ever.update(conn.execute(logged.group_by(alert_log.c.held_by)).tuples())
+        ever.update(conn.execute(logged.group_by(alert_log.c.held_by)).tuples().all())
     return {key: (now.get(short_key(key), 0), ever.get(short_key(key), 0)) for key in keys}

@@ -19,31 +19,28 @@ from bot.store.types import short_key, stored_key
 
 MOST = 3  # of a key: enough to name who holds an alert, itself left out
 
-# From one alert of a key to the next, each found by the primary key.
-_FIRST = """
-    with recursive asked(key) as ({asked}),
-    standing(key, number, alert_key) as (
-        select asked.key, 1, (select min(first.alert_key) from inhibitors as first where first.key = asked.key)
-        from asked
-        union all
-        select standing.key, standing.number + 1, (
-            select min(next.alert_key) from inhibitors as next
-            where next.key = standing.key and next.alert_key > standing.alert_key
-        )
-        from standing where standing.number < {most} and standing.alert_key is not null
-    )
-    select found.key, found.doc from standing
-    join inhibitors as found on found.key = standing.key and found.alert_key = standing.alert_key
-"""
-_ASKED = {
-    "sqlite": "select value from json_each(:keys)",
-    "postgresql": "select value from json_array_elements_text(cast(:keys as json)) as asked_for(value)",
+_FIRST = {
+    # The third one of a key is the last that is read; where there are fewer, all of them are.
+    "sqlite": f"""
+        select found.key, found.doc from json_each(:keys) as asked
+        cross join inhibitors as found on found.key = asked.value and found.alert_key <= coalesce((
+            select third.alert_key from inhibitors as third
+            where third.key = asked.value order by third.alert_key limit 1 offset {MOST - 1}
+        ), '\U0010ffff')
+    """,
+    "postgresql": f"""
+        select found.key, found.doc from json_array_elements_text(cast(:keys as json)) as asked(value)
+        cross join lateral (
+            select inhibitors.key, inhibitors.doc from inhibitors
+            where inhibitors.key = asked.value order by inhibitors.alert_key limit {MOST}
+        ) as found
+    """,
 }
 
 
 @cache
 def _first(dialect: str) -> TextClause:
-    return text(_FIRST.format(asked=_ASKED[dialect], most=MOST))
+    return text(_FIRST[dialect])
 
 
 def inhibitors(conn: Connection, keys: Collection[str]) -> dict[str, dict[str, str]]:

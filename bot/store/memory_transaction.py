@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest, nsmallest
+from itertools import islice
 from typing import Any
 
 from bot.domain.alert import AlertState, Received
@@ -106,8 +107,9 @@ class MemoryTx:
         mine.sort(key=lambda state: (state.alert.firing, state.last_seen), reverse=True)
         return tuple(mine[:limit])
 
-    async def alert_log(self, alert_key: str, limit: int = 50) -> tuple[Received, ...]:
-        return tuple(line for _, line in self._tables.log.get(alert_key, ())[::-1][:limit])
+    async def alert_log(self, alert_key: str, limit: int = 50, leave_out: Collection[str] = ()) -> tuple[Received, ...]:
+        newest_first = (line for _, line in reversed(self._tables.log.get(alert_key, ())))
+        return tuple(islice((line for line in newest_first if line.outcome not in leave_out), limit))
 
     async def log_between(
         self, since: datetime, until: datetime, after: int = 0, limit: int = 1000

@@ -84,8 +84,8 @@ class SqlTx:
     async def alerts_of(self, incident_id: int, limit: int = 20) -> tuple[AlertState, ...]:
         return await self.look(alerts.alerts_of, incident_id, limit)
 
-    async def alert_log(self, alert_key: str, limit: int = 50) -> tuple[Received, ...]:
-        return await self.look(alerts.log_of, alert_key, limit)
+    async def alert_log(self, alert_key: str, limit: int = 50, leave_out: Collection[str] = ()) -> tuple[Received, ...]:
+        return await self.look(alerts.log_of, alert_key, limit, leave_out)
 
     async def log_between(
         self, since: datetime, until: datetime, after: int = 0, limit: int = 1000

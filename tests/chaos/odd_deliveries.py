@@ -27,11 +27,11 @@ from bot.config.sources import SenderFacts
 from bot.domain.incoming import HmacStyle
 from bot.entry.auth_hmac import key_of
 from bot.plugins import discover
+from tests.chaos.watching import SECRET
 from tests.entry.test_webhooks_sns import CERTIFICATE, CONFIRMATION, NOTIFICATION, SUBSCRIBE, TOPIC, key
 from tests.support.payloads import BROKEN, DEEP, EMPTY, NUMBERS, TEXTS
 
 RECORDED = Path(__file__).parents[1] / "plugins" / "sources"
-SECRET = "a-secret-of-the-fuzzer-0123456789"
 USER = "fuzzer"
 FORM = "application/x-www-form-urlencoded"
 FACTS = {kind: SenderFacts.of(module) for kind, module in discover("sources").items()}
@@ -116,7 +116,7 @@ class Delivery:
 
 def settings(kind: str) -> dict[str, Any]:
     """What tocsin.yaml has to say of the source so that `Deliveries` is let in."""
-    reference, way = "env:TOCSIN_FUZZ_SECRET", FACTS[kind].ways[0]
+    reference, way = "env:TOCSIN_TESTS_SECRET", FACTS[kind].ways[0]
     given: Any = {
         "hmac": {"secret": reference},
         "basic": {"user": USER, "password": reference},

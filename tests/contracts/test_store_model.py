@@ -129,6 +129,10 @@ class Outbox(RuleBasedStateMachine):
     def prune(self, ago: int, limit: int) -> None:
         self.same(lambda store: store.prune(self.now - ago * SECOND, limit))
 
+    @rule(ago=st.integers(0, 30), limit=st.integers(1, 3))
+    def prune_log(self, ago: int, limit: int) -> None:
+        self.same(lambda store: store.prune_log(self.now - ago * SECOND, limit))
+
     @invariant()
     def looks_the_same(self) -> None:
         if hasattr(self, "memory"):

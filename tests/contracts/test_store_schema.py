@@ -6,22 +6,40 @@ import asyncio
 import json
 import re
 import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from bot.domain.alert import Alert, AlertState, Held, Received
 from bot.errors import BadInput, TryLater
-from bot.store import current_revision, open_store, upgrade
+from bot.store import (
+    alerts,
+    current_revision,
+    events,
+    held,
+    incidents,
+    inhibitors,
+    open_store,
+    pruning,
+    upgrade,
+)
 from bot.store.claims import READY_SQL
 from bot.store.schema import _config, head
+from bot.store.schema import upgrade as upgrade_now
 from bot.store.tables import metadata
 from bot.store.types import LONGEST_KEY, stored_key
 from tests.support.stores import new_postgres
+
+HOUR = timedelta(hours=1)
 
 
 def differences(conn: Connection) -> list[object]:
@@ -110,6 +128,76 @@ async def test_a_run_that_was_begun_before_an_upgrade_goes_on_after_it(tmp_path:
         "responders",
         {"name": "x"},
     )
+
+
+OLD_ALERT = {
+    "source": "prometheus", "fingerprint": "abc", "firing": True, "labels": {"alertname": "DiskFull"}, "annotations": {},
+    "starts_at": "2026-03-01T12:00:00+00:00", "ends_at": None, "url": "",
+}  # fmt: skip
+OLD_INCIDENT = {
+    "id": 3, "title": "Disk full", "group_key": "root{}", "opened_at": "2026-03-01T12:00:00Z", "channel_name": "inc-3",
+}  # fmt: skip
+THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _as_it_was(conn: Connection) -> None:
+    """A database of version 0002 with an alert, a line of its log and their incident."""
+    command.upgrade(_config(conn), "0002")
+    at = THEN if conn.dialect.name == "postgresql" else "2026-03-01 12:00:00.000000"
+    values = {"at": at, "alert": json.dumps(OLD_ALERT), "incident": json.dumps(OLD_INCIDENT)}
+    for statement in (
+        "insert into alerts (key, incident_id, firing, first_seen, last_seen, deliveries, doc) "
+        "values ('prometheus/abc', 3, true, :at, :at, 4, :alert)",
+        "insert into alert_log (id, alert_key, at, outcome, reason, trail, incident_id, doc) "
+        "values (1, 'prometheus/abc', :at, 'opened', 'new', '[\"routed\"]', 3, :alert)",
+        "insert into incidents (id, group_key, state, severity, service, channel_id, opened_at, doc) "
+        "values (3, 'root{}', 'triggered', 'warning', '', '', :at, :incident)",
+    ):
+        conn.execute(text(statement), values)
+
+
+async def _old_sqlite(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = create_engine(url)
+    with engine.begin() as conn:
+        _as_it_was(conn)
+    engine.dispose()
+    return url
+
+
+async def _old_postgres(_: Path) -> str:
+    url = await new_postgres()
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    async with engine.begin() as connection:
+        await connection.run_sync(_as_it_was)
+    await engine.dispose()
+    await upgrade(url)
+    return url
+
+
+@pytest.mark.parametrize("old", [_old_sqlite, _old_postgres])
+async def test_alerts_and_incidents_of_the_version_before_are_read_and_go_on(
+    tmp_path: Path, old: Callable[[Path], Awaitable[str]]
+) -> None:
+    store = await open_store(await old(tmp_path))
+    alert = Alert("prometheus", "abc", True, {"alertname": "DiskFull"}, {}, THEN)
+    state = AlertState(alert, THEN, THEN, 4, 3)
+    try:
+        assert await store.read(lambda tx: tx.alert_states([alert.key])) == {alert.key: state}
+        assert await store.read(lambda tx: tx.firing_alerts()) == (state,)
+        assert await store.read(lambda tx: tx.alerts_called("ab")) == (state,)
+        assert await store.read(lambda tx: tx.held_alerts()) == await store.read(lambda tx: tx.due_again(THEN)) == ()
+        line = Received(THEN, alert, "opened", "new", ("routed",), 3)
+        assert await store.read(lambda tx: tx.log_between(THEN, THEN + HOUR)) == ((1, line),)
+        assert await store.read(lambda tx: tx.opened_since(THEN)) == (("root{}", THEN),)
+        (incident,) = await store.read(lambda tx: tx.incidents_between(THEN, THEN + HOUR))
+        assert (incident.id, incident.media, incident.storm_at) == (3, (), None)
+        silenced = replace(state, held=Held("silenced", "silence:1", THEN), fired=(THEN,))
+        await store.write(lambda tx: tx.save_alerts([silenced], [replace(line, held_by="silence:1")]))
+        assert await store.read(lambda tx: tx.due_again(THEN)) == (silenced,)
+        assert await store.read(lambda tx: tx.hidden_by(["silence:1"])) == {"silence:1": (1, 1)}
+    finally:
+        await store.close()
 
 
 async def test_the_migrations_make_the_tables_of_the_code_on_postgres() -> None:
@@ -215,6 +303,69 @@ async def test_what_can_be_claimed_is_found_by_index(tmp_path: Path) -> None:
     assert sum("ix_outbox_ready (priority=? AND due<?)" in step for step in steps) == 6
     assert sum("ix_outbox_lane (lane=?)" in step for step in steps) >= 6
     assert any("ix_outbox_leased (lease_until<?)" in step for step in steps)
+
+
+ASKED: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {
+    "due again": (lambda conn: held.due_again(conn, THEN, 10), {"ix_alerts_again_at"}),
+    "look again": (lambda conn: held.look_again(conn, ["silence:1", "silence:2"], THEN), {"ix_alerts_held_by"}),
+    "look again at all": (lambda conn: held.look_again(conn, None, THEN), {"ix_alerts_held_by"}),
+    "held": (lambda conn: held.held_alerts(conn, 10), {"ix_alerts_held_by"}),
+    "hidden": (
+        lambda conn: held.hidden_by(conn, ["a", "b"]),
+        {"ix_alerts_held_by", "COVERING INDEX ix_alert_log_held_by"},
+    ),
+    "inhibitors": (lambda conn: inhibitors.inhibitors(conn, ["a", "b"]), {"PRIMARY KEY"}),
+    "stand under": (
+        lambda conn: inhibitors.stand_under(conn, {"a": ("A", ()), "b": ("B", ())}),
+        {"ix_inhibitors_alert_key"},
+    ),
+    "firing": (lambda conn: alerts.firing_alerts(conn, "a", 10), {"ix_alerts_firing (key>?)"}),
+    "log": (lambda conn: alerts.log_between(conn, THEN, THEN + HOUR, 0, 10), {"ix_alert_log_at (at>? AND at<?)"}),
+    "called": (lambda conn: alerts.alerts_called(conn, "a", 10), {"sqlite_autoindex_alerts_1"}),
+    "opened": (lambda conn: incidents.opened_since(conn, THEN, 10), {"ix_incidents_opened_at"}),
+    "between": (lambda conn: incidents.incidents_between(conn, THEN, THEN + HOUR, 10), {"ix_incidents_opened_at"}),
+    "events": (lambda conn: events.events_between(conn, THEN, THEN + HOUR, 10), {"ix_events_at"}),
+    "prune": (
+        lambda conn: pruning.prune_log(conn, THEN, 10),
+        {"ix_alert_log_at", "ix_events_at", "ix_outbox_settled", "ix_silences_ends_at"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Callable[[Connection], Any]], list[str]]]:
+    """How SQLite finds what a function asks for."""
+    engine = create_engine(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'new.db'}")
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_: Any, __: Any, statement: str, values: Any, ___: Any, many: bool) -> None:
+        asked.append((statement, values[0] if many else values))
+
+    with engine.connect() as conn:
+        upgrade_now(conn)
+
+        def plan(ask: Callable[[Connection], Any]) -> list[str]:
+            asked.clear()
+            ask(conn)
+            statements = tuple(asked)
+            rows = [conn.exec_driver_sql(f"explain query plan {one}", values).all() for one, values in statements]
+            return [row.detail for found in rows for row in found]
+
+        yield plan
+    engine.dispose()
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_is_asked_of_alerts_and_records_is_found_by_index(
+    name: str, planned: Callable[[Callable[[Connection], Any]], list[str]]
+) -> None:
+    ask, wanted = ASKED[name]
+    steps = planned(ask)
+    tables = {table.name for table in metadata.sorted_tables}
+    scanned = [step for step in steps if step.startswith("SCAN") and step.split()[1] in tables and "USING" not in step]
+    assert scanned == []
+    assert {one for one in wanted if not any(one in step for step in steps)} == set()
 
 
 def test_a_long_key_keeps_its_beginning_and_stays_itself() -> None:

@@ -19,7 +19,7 @@ from bot.domain.naming import (
     nearest,
     slug,
 )
-from tests.domain.alerts import NOW, ago, alert, state_of
+from tests.domain.alerts import NOW, alert
 
 SERVICES: list[tuple[dict[str, str], str]] = [
     ({"service": "a", "app": "b", "deployment": "c", "job": "d"}, "a"),
@@ -54,13 +54,6 @@ def test_an_alert_always_has_something_to_say(
 
 def test_the_same_problem_of_two_sources_is_two_alerts() -> None:
     assert Alert("am", "f", True, {}, {}, NOW).key != Alert("other", "f", True, {}, {}, NOW).key
-
-
-def test_an_alert_that_is_seen_again_keeps_when_it_was_first_seen() -> None:
-    before = state_of(alert(starts_at=ago(10)))
-    again = before.seen_again(alert(firing=False), NOW)
-    assert (again.first_seen, again.last_seen, again.deliveries, again.incident_id) == (ago(10), NOW, 2, 1)
-    assert not again.alert.firing
 
 
 CHANNELS = [

@@ -31,6 +31,11 @@ MADE: dict[str, Effect] = {
     "share_output": effects.share_output(7, 2, "scale", 0, NOW),
     "post": effects.post(7, "tocsin-run-2-tell", "ops", "text", NOW),
     "summon": effects.summon(7, "tocsin-run-2-wake", "person:ada", "why", NOW),
+    "recheck": effects.recheck(NOW),
+    "news": effects.news(7, NOW),
+    "remind": effects.remind(7, 1, NOW),
+    "silence_ends": effects.silence_ends(42, NOW + timedelta(minutes=15), NOW),
+    "digest": effects.digest("2026-11-20", NOW),
     "review": effects.review(7, 1, NOW),
     "share_review": effects.share_review(7, 1, NOW),
 }
@@ -62,6 +67,8 @@ def test_keys_tell_apart_what_is_different() -> None:
     assert effects.page(7, 1, 0, 1, "person:ada", NOW).key != effects.page(7, 2, 0, 1, "person:ada", NOW).key
     assert effects.page(7, 1, 0, 1, "person:ada", NOW).key != effects.page(7, 1, 0, 1, "person:bob", NOW).key
     assert effects.page(7, 1, 0, 1, "person:ada", NOW).key != effects.page(7, 1, 1, 1, "person:ada", NOW).key
+    assert effects.silence_ends(42, NOW, NOW).key != effects.silence_ends(42, NOW + timedelta(1), NOW).key
+    assert effects.digest("2026-11-20", NOW).key != effects.digest("2026-11-21", NOW).key
     later = NOW + timedelta(hours=1)
     assert effects.card(7, NOW).key == effects.card(7, later).key, "asking twice is asking once"
 
@@ -90,14 +97,27 @@ def test_the_steps_of_a_run_do_not_wait_for_each_other() -> None:
     assert effects.advance_run(2, "left", NOW).lane != effects.advance_run(2, "right", NOW).lane
 
 
+def test_looking_again_is_asked_for_once_a_second_and_never_too_early() -> None:
+    moments = [effects.recheck(NOW + timedelta(milliseconds=each)) for each in (0, 1, 999, 1000, 1001)]
+    assert [(one.due - NOW).total_seconds() for one in moments] == [0, 1, 1, 1, 2]
+    assert len({one.key for one in moments}) == 3
+
+
 def test_pages_come_first_and_cosmetics_last() -> None:
     order = sorted(MADE, key=lambda name: MADE[name].priority)
-    assert {name for name in order if MADE[name].priority is Priority.PAGE} == {"page", "escalate", "alarm", "summon"}
-    assert {name for name in order if MADE[name].priority is Priority.COSMETICS} == {"topic", "review", "share_review"}
+    assert {name for name in order if MADE[name].priority is Priority.PAGE} == {
+        "page",
+        "escalate",
+        "alarm",
+        "summon",
+        "recheck",
+    }
+    last = {"topic", "review", "share_review", "digest"}
+    assert {name for name in order if MADE[name].priority is Priority.COSMETICS} == last
     assert MADE["open_channel"].priority < MADE["show_run"].priority < MADE["card"].priority < MADE["gather"].priority
 
 
 def test_what_shows_a_state_may_be_replaced_and_what_tells_an_event_may_not() -> None:
     latest = {name for name, effect in MADE.items() if effect.latest_wins}
     assert {"card", "topic", "show_run", "show_context", "advance_run"} <= latest
-    assert not latest & {"page", "say", "alarm", "open_channel", "share_review", "gather"}
+    assert not latest & {"page", "say", "alarm", "open_channel", "share_review", "gather", "silence_ends", "digest"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import lifecycle, paging
+from bot.domain.alert import Alert
 from bot.domain.escalation import Level, Policy, Track, next_paging
 from bot.domain.incident import Change, Incident, State
 from bot.domain.lifecycle import Opening
@@ -71,9 +73,13 @@ def kinds(change: Change) -> list[str]:
     return sorted(effect.kind for effect in change.effects)
 
 
+def pod(name: str) -> Alert:
+    return replace(alert(pod=name), fingerprint=name)
+
+
 def opened(private: bool = False) -> Change:
     opening = Opening("group", {"service": "checkout"}, "critical", (SHOP,), route(private=private))
-    return lifecycle.opened(7, [alert(), alert(pod="b")], opening, NOW)
+    return lifecycle.opened(7, [pod("a"), pod("b")], opening, NOW)
 
 
 def test_a_new_incident_asks_for_people_a_channel_a_card_and_context() -> None:
@@ -91,6 +97,21 @@ def test_an_acknowledgement_asks_nobody_else() -> None:
     assert "page" not in kinds(change)
     assert "escalate" not in kinds(change)
     assert (change.incident.acknowledged_by, change.incident.acknowledged_at) == ("Ada", LATER)
+
+
+@pytest.mark.parametrize(
+    ("actor", "invited"),
+    [("ada", True), ("slack:U0X", True), ("tocsin", True), ("pagerduty:Ada", False), ("am:", False)],
+)
+def test_whoever_acknowledges_is_invited_unless_only_a_sender_knows_them(actor: str, invited: bool) -> None:
+    change = lifecycle.acknowledged(opened().incident, Actor(id=actor, name="Ada"), LATER)
+    assert ("invite" in kinds(change)) is invited
+
+
+def test_an_alert_that_fires_twice_in_one_delivery_is_one_alert() -> None:
+    opening = Opening("group", {}, "critical", (SHOP,), route())
+    change = lifecycle.opened(7, [pod("a"), pod("b"), pod("a")], opening, NOW)
+    assert change.incident.alerts == 2
 
 
 def test_a_resolve_asks_for_the_post_mortem_and_nothing_more_is_paged() -> None:
@@ -122,16 +143,18 @@ def test_only_what_is_resolved_reopens(state: State) -> None:
 
 def test_alerts_of_an_open_incident_are_counted_and_never_below_nothing() -> None:
     was = opened().incident
-    change = lifecycle.alerts_received(was, (alert(pod="c"),), (alert(), alert(pod="b")), 0, "critical", LATER)
+    change = lifecycle.alerts_received(was, (pod("c"),), (pod("a"), pod("b")), 0, "critical", LATER)
     assert (change.incident.firing, change.incident.alerts) == (1, 3)
     assert [entry.kind for entry in change.entries] == ["alert_firing", "alert_resolved"]
     assert "say" not in kinds(change), "the card tells of it"
-    fewer = lifecycle.alerts_received(change.incident, (), tuple(alert() for _ in range(9)), 0, "critical", LATER)
+    fewer = lifecycle.alerts_received(
+        change.incident, (), tuple(pod(str(number)) for number in range(9)), 0, "critical", LATER
+    )
     assert fewer.incident.firing == 0
 
 
 def test_a_severity_that_rises_is_told() -> None:
-    change = lifecycle.alerts_received(opened().incident, (alert(),), (), 1, "error", LATER)
+    change = lifecycle.alerts_received(opened().incident, (pod("a"),), (), 1, "error", LATER)
     assert (change.incident.severity, change.incident.alerts) == ("error", 2)
     assert [entry.kind for entry in change.entries] == ["alert_firing", "severity"]
 

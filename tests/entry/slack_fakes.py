@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from bot.domain.incident import Incident
 from bot.domain.people import Actor
 from bot.domain.run import Run
 from bot.domain.runbook import Runbook
+from bot.domain.silencing import Wish
 from bot.domain.timeline import Entry
 from bot.entry.slack.app import SocketMode, build, http_routes
 from bot.entry.slack.ports import Flows
@@ -45,7 +47,7 @@ class FakeFlows:
     of_alerts: dict[str, str] = field(default_factory=lambda: {"service": "checkout"})
 
     def flows(self) -> Flows:
-        return Flows(self, self, self, self, self, lambda: DIRECTORY, self.once, self.silences)  # type: ignore[arg-type]
+        return Flows(self, self, self, self, self, lambda: DIRECTORY, self.once, self.silences or FakeSilences(self))  # type: ignore[arg-type]
 
     async def _did(self, *call: Any) -> str:
         if self.gate is not None:
@@ -146,6 +148,24 @@ class FakeFlows:
     async def draft(self, incident_id: int) -> tuple[str, str]:
         await self._did("draft", incident_id)
         return f"postmortems/INC-{incident_id}.md", "# Post-mortem\n\nsome words"
+
+
+@dataclass
+class FakeSilences:
+    """Remembers in the same list of calls."""
+
+    flows: FakeFlows
+
+    def now(self) -> datetime:
+        return NOW
+
+    async def matchers_of(self, incident_id: int) -> Sequence[str]:
+        return ('service="checkout"',)
+
+    async def create(self, wish: Wish, actor: Actor) -> Any:
+        until = wish.ends_at or NOW + (wish.lasts or timedelta())
+        words = await self.flows._did("silence", wish.matchers, wish.reason, until, wish.incident_id, actor.id)
+        return SimpleNamespace(words=words)
 
 
 @dataclass

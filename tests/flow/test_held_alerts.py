@@ -16,8 +16,8 @@ from bot.domain.incident import State
 from bot.domain.incoming import Acknowledged
 from bot.domain.inhibition import Dependencies, Inhibition, InhibitRule
 from bot.domain.matching import matcher
-from bot.domain.people import Directory, Person
 from bot.domain.passing import Verdict
+from bot.domain.people import Directory, Person
 from bot.domain.ports import Tx
 from bot.domain.quiet import OwnHours, QuietHours
 from bot.domain.relabel import Relabel, Relabelling

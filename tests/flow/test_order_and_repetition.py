@@ -1,7 +1,7 @@
 """The order and duplication of deliveries do not matter: any shuffle and repetition of a day ends in the same incidents as its in-order run.
 
-A day is made up by hypothesis: alerts with episodes that do not overlap, each told of by a firing, repeats of it, and a resolve that carries its end.
-What shuffles are compared with is one delivery after the other, in order, with a clock that moves. `reopen_within` is longer than the day, so that
+A day is made up by hypothesis: alerts with episodes that do not overlap, each told of by a firing, repeats of it, and a resolve that carries its end;
+of some only one of them is heard. `day.jsonl` is a recorded one, made by recorded_day.py. What shuffles are compared with is one delivery after the other, in order, with a clock that moves. `reopen_within` is longer than the day, so that
 each group has one incident whenever its alerts are heard of; how long a new group waits is about arrival, so no route waits here.
 """
 
@@ -19,11 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.config import SourceConfig
 from bot.domain import effects
 from bot.domain.alert import Alert
 from bot.domain.effects import Effect
 from bot.domain.flapping import Flapping
 from bot.domain.ports import Delivery, Store, Tx
+from bot.domain.redaction import Redactor
 from bot.domain.routing import Route, Routing
 from bot.domain.rules import Rules
 from bot.domain.signal import Signal
@@ -33,13 +35,18 @@ from bot.flow.delivery import Record
 from bot.flow.intake import Intake
 from bot.flow.judging import SILENCES
 from bot.flow.worker import Worker
+from bot.plugins.sources import alertmanager
+from bot.rehearsal.replay_lines import Recording
 from bot.store.memory import MemoryStore
+from tests.flow.recorded_day import recorded_day
 from tests.support.clock import START, HandClock
 from tests.support.stores import opened
 
+DAY = Path(__file__).with_name("day.jsonl")
 MINUTE = timedelta(minutes=1)
 LATEST = timedelta(minutes=10)  # that a delivery is late, or comes again: less than triage.REORDERED
 OVER = timedelta(days=3)
+NEVER = Flapping(fires=0)
 
 Ending = tuple[dict[str, list[tuple[frozenset[str], bool]]], dict[str, bool]]
 """Per group the alerts of each of its incidents and whether it is open; per alert whether it fires."""
@@ -52,7 +59,7 @@ class Day:
     told: tuple[tuple[timedelta, Alert], ...]
     group_by: tuple[str, ...] = ("alertname",)
     silenced: str = ""
-    flapping: Flapping = Flapping(fires=0)
+    flapping: Flapping = NEVER
 
     @property
     def alerts(self) -> list[Alert]:
@@ -192,16 +199,20 @@ def episodes(draw: st.DrawFn, name: str, instance: str) -> list[tuple[timedelta,
         begins += gap * MINUTE
         over = begins + length * MINUTE
         alert = Alert("am", f"{name}-{instance}", True, labels, {"summary": f"{name} {number}"}, START + begins)
-        told += [(begins + share * (over - begins), alert) for share in draw(SHARES)]
-        if number < len(spans) - 1 or not goes_on:
+        heard = draw(HEARD)
+        last = number == len(spans) - 1
+        if heard != "its end" or (last and goes_on):
+            told += [(begins + share * (over - begins), alert) for share in draw(SHARES)]
+        if not goes_on if last else heard != "its beginning":
             told.append((over, replace(alert, firing=False, ends_at=START + over)))
         begins = over
     return told
 
 
+HEARD = st.sampled_from(("both", "both", "its end", "its beginning"))
 SHARES = st.sampled_from(((0,), (0, 0.5), (0, 0.25, 0.75)))
 FLAPPING = st.sampled_from(
-    (Flapping(fires=0), Flapping(fires=2, within=timedelta(hours=3)), Flapping(fires=3, calm=timedelta(hours=1)))
+    (NEVER, Flapping(fires=2, within=timedelta(hours=3)), Flapping(fires=3, calm=timedelta(hours=1)))
 )
 
 
@@ -217,7 +228,7 @@ def days(draw: st.DrawFn) -> Day:
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(days(), SEEDS, st.sampled_from((1, 2)))
 def test_any_order_and_repetition_of_a_day_ends_in_the_same_incidents(day: Day, seed: int, intakes: int) -> None:
     async def work() -> None:
@@ -227,10 +238,48 @@ def test_any_order_and_repetition_of_a_day_ends_in_the_same_incidents(day: Day, 
     asyncio.run(work())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(days(), SEEDS)
 def test_deliveries_that_are_late_by_some_minutes_or_come_twice_end_in_the_same_incidents(day: Day, seed: int) -> None:
     async def work() -> None:
         assert await ending(day, late(day, random.Random(seed))) == await ending(day, in_order(day))
 
     asyncio.run(work())
+
+
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None)
+@given(days(), SEEDS)
+def test_two_replicas_that_share_a_database_make_the_same_of_any_order(day: Day, seed: int) -> None:
+    async def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with opened("sqlite", Path(folder)) as store:
+                found = await ending(day, in_any_order(day, random.Random(seed)), store, intakes=2)
+        assert found == await ending(day, in_order(day))
+
+    asyncio.run(work())
+
+
+# ------------------------------------------------------------------------------------------------ a recorded day
+
+
+async def recorded() -> Day:
+    sources = {"alertmanager": SourceConfig("alertmanager", "alertmanager", None, alertmanager.Params())}
+    recording = Recording(DAY, sources, Redactor())
+    told = [(at - START, alert) async for at, alerts in recording.arrivals() for alert in alerts]
+    assert not recording.said()
+    return Day(tuple(told), ("alertname", "cluster"), flapping=Flapping(fires=3, within=timedelta(hours=2)))
+
+
+def test_the_recorded_day_is_what_its_generator_makes() -> None:
+    assert DAY.read_text(encoding="utf-8") == recorded_day()
+
+
+async def test_the_recorded_day_ends_in_the_same_incidents_in_twenty_shuffles() -> None:
+    day = await recorded()
+    expected = await ending(day, in_order(day))
+    incidents, firing = expected
+    still_open = sum(is_open for found in incidents.values() for _, is_open in found)
+    assert (len(incidents), still_open, sum(firing.values())) == (10, 3, 3)
+    for seed in range(20):
+        assert await ending(day, in_any_order(day, random.Random(seed)), intakes=2) == expected

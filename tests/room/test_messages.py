@@ -102,9 +102,9 @@ def test_the_card_of_a_new_incident_says_that_nobody_has_it_and_who_was_paged() 
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        (State.TRIGGERED, [kit.ACK, kit.RESOLVE, kit.ESCALATE, kit.RUNBOOKS]),
-        (State.ACKNOWLEDGED, [kit.RESOLVE, kit.ESCALATE, kit.RUNBOOKS]),
-        (State.MITIGATED, [kit.RESOLVE, kit.ESCALATE, kit.RUNBOOKS]),
+        (State.TRIGGERED, [kit.ACK, kit.RESOLVE, kit.ESCALATE, kit.RUNBOOKS, kit.SILENCE]),
+        (State.ACKNOWLEDGED, [kit.RESOLVE, kit.ESCALATE, kit.RUNBOOKS, kit.SILENCE]),
+        (State.MITIGATED, [kit.RESOLVE, kit.ESCALATE, kit.RUNBOOKS, kit.SILENCE]),
         (State.RESOLVED, []),
         (State.CLOSED, []),
     ],

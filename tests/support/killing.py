@@ -112,6 +112,9 @@ class MortalStore:
     async def prune(self, *args: Any) -> Any:
         return await self._commit("prune", lambda: self._inner.prune(*args))
 
+    async def prune_log(self, *args: Any) -> Any:
+        return await self._commit("prune log", lambda: self._inner.prune_log(*args))
+
     async def _commit(self, what: str, commit: Callable[[], Awaitable[Any]]) -> Any:
         self._commits += 1
         number, dying = self._commits, self._commits == self._order.die

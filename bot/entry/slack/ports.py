@@ -19,7 +19,7 @@ from bot.domain.silence_told import Listed, Made, Moved
 from bot.domain.silence_told import Shown as ShownSilence
 from bot.domain.silencing import Wish
 from bot.domain.timeline import Entry
-from bot.domain.why import Account, Told
+from bot.domain.why import Account, HeldNow, Told
 
 Once = Callable[[str], Awaitable[bool]]
 """Whether this key is seen for the first time, on any replica."""
@@ -56,7 +56,7 @@ class Explain(Protocol):
 
     async def incident(self, incident_id: int) -> Account: ...
     async def alert(self, text: str) -> Sequence[Told]: ...
-    async def held(self) -> Sequence[AlertState]: ...
+    async def held(self) -> Sequence[HeldNow]: ...
 
 
 class Silences(Protocol):

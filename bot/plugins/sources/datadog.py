@@ -98,7 +98,8 @@ def _filled(body: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for value in body.values():
         if isinstance(value, dict) and "name" not in value:
-            fields = payload.folded(value) | fields
+            for name, said in payload.folded(value).items():
+                fields.setdefault(name, said)
     fields |= payload.folded(body)
     return {
         name: value

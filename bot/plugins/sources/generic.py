@@ -176,7 +176,7 @@ def _items(fields: Fields, path: str) -> Any:
 def _alert(item: Any, fields: Fields, path: str, source: str, params: Params, now: datetime) -> Alert:
     if not isinstance(item, dict):
         raise BadInput(f"{path}: {payload.found(item)}; expected an object")
-    name = payload.text(fields.first(params.name, "name"))
+    name = fields.text(fields.first(params.name, "name"))
     if not name:
         looked = ", ".join(one if isinstance(one, str) else "a template" for one in params.name)
         raise BadInput(
@@ -185,17 +185,17 @@ def _alert(item: Any, fields: Fields, path: str, source: str, params: Params, no
     labels, lost = _labels(fields, path, params)
     labels["alertname"] = name
     identity = dict(labels)
-    if severity := payload.text(fields.first(params.severity, "severity")).strip().lower():
+    if severity := fields.text(fields.first(params.severity, "severity")).strip().lower():
         known = {name.lower(): value for name, value in params.severity_values.items()}
         labels["severity"] = known.get(severity, severity)
     identity.pop("severity", None)  # what has resolved often says severity: ok
     annotations = {
-        "summary": payload.text(fields.first(params.summary, "summary")),
-        "description": payload.text(fields.first(params.description, "description")),
+        "summary": fields.text(fields.first(params.summary, "summary")),
+        "description": fields.text(fields.first(params.description, "description")),
     }
     if lost:
         annotations["clipped"] = f"{lost} labels more than {payload.MOST_LABELS} were left out"
-    status = payload.text(fields.first(params.status, "status")).strip().lower()
+    status = fields.text(fields.first(params.status, "status")).strip().lower()
     return Alert(
         source=source,
         fingerprint=payload.fingerprint(fields.first(params.fingerprint, "fingerprint"), identity),
@@ -219,5 +219,5 @@ def _labels(fields: Fields, path: str, params: Params) -> tuple[dict[str, str], 
     for name, wanted in params.labels.items():
         value = fields.made(wanted, f"label {name}")
         if value is not NOT_THERE and value is not None:
-            labels[name] = payload.text(value)
+            labels[name] = fields.text(value)
     return labels, lost
