@@ -1,4 +1,4 @@
-"""What reasons to stay quiet cost: triage alone, and the whole of `tocsin serve`, with many rules and many active alerts, against none. Used by run.py.
+"""What reasons to stay quiet cost: triage alone, and all of `tocsin serve`, with many rules and active alerts, against none. Used by run.py.
 
 Both sides take turns, a slice each, so that what else the machine does is the same for both.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -247,6 +248,7 @@ async def built(
             clock,
             shown=config.metrics.enabled,
             scraper=scraper,
+            silences=silences.counts,
         )
         site.add_routes(operation.routes())
         access = Access({name: token.reveal() for name, token in config.api.tokens.items()})
@@ -286,6 +288,7 @@ async def serve(tocsin: Tocsin, stop: asyncio.Event, ready: asyncio.Event | None
 async def entrances(tocsin: Tocsin) -> AsyncIterator[None]:
     """Open to alerts and to Slack; at the end nothing new is taken and what has arrived is stored."""
     server = tocsin.config.server
+    logging.getLogger("aiohttp.server").addFilter(problems.worth_a_trace)
     runner = web.AppRunner(tocsin.site, access_log=None, handle_signals=False, shutdown_timeout=5.0)
     await runner.setup()
     async with asyncio.TaskGroup() as tasks:

@@ -18,6 +18,7 @@ import typer
 from bot import app
 from bot.cli.alert import commands
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, run, set_up_logs
+from bot.cli.terminal import plain
 from bot.config import Config, load
 from bot.config.units import duration
 from bot.domain.naming import nearest
@@ -69,9 +70,10 @@ def replay(
     terms = Terms(_night(night, zone or _zone(present)))
     results = run(_replayed(asked, present, [present, *others], terms))
     if as_json:
-        typer.echo(json.dumps(_as_json(results), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_as_json(results), indent=2))
         return
-    typer.echo("\n".join(lines(results[0]) if len(results) == 1 else compared(*results)))
+    for line in lines(results[0]) if len(results) == 1 else compared(*results):
+        typer.echo(plain(line))
 
 
 @commands.command("log")
@@ -96,7 +98,7 @@ async def _replayed(asked: _Asked, present: Config, configurations: Sequence[Con
         terms = replace(terms, acknowledging=Acknowledging(asked.after))
         results = [await Replay(app.rules_of(one), terms).run(recording.arrivals()) for one in configurations]
         for problem in recording.said():
-            typer.echo(f"{asked.file}: {problem}", err=True)
+            typer.echo(plain(f"{asked.file}: {problem}"), err=True)
         return results
     if asked.span is None:
         raise BadInput("say what to replay: a FILE, or --since 7d for what is in the database")

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, nodes, pass_context, pass_environment
@@ -36,6 +37,7 @@ EXPRESSIONS = (
 )  # fmt: skip
 LARGEST_NUMBER = 10**18
 MOST_DIGITS = 15
+MOST_COMPARED = 500  # names that an unknown one is compared with
 
 
 class TooMuch(Exception):
@@ -296,7 +298,7 @@ def _unknown_in(facts: Mapping[str, Any]) -> type[StrictUndefined]:
 
 
 def _unknown(prefix: str, name: str, known: Mapping[str, Any]) -> str:
-    names = sorted(str(key) for key in known)
+    names = sorted(str(key) for key in islice(known, MOST_COMPARED))
     there = f"; there are: {', '.join(names[:20])}" if names else "; there are none"
     return f"`{prefix}{name}` is not known{nearest(name, names)}{there}"
 

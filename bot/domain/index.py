@@ -37,7 +37,10 @@ class Index:
         """The matching rules as bits: rule 0 is the lowest one. A missing label equals the empty text."""
         left = self._all
         for column in self._columns:
-            left = column.left(labels.get(column.name, ""), left)
+            value = labels.get(column.name, "")
+            left &= column.unequal | column.equal.get(value, 0)
+            if left and column.asks:
+                left = column.left(value, left)
             if not left:
                 return 0
         return left
@@ -58,18 +61,18 @@ def bits(mask: int) -> Iterator[int]:
 class _Column:
     """All conditions on one label name: equalities in a table, the others asked one by one and remembered per value."""
 
-    __slots__ = ("_equal", "_others", "_remembered", "_unequal", "asks", "name")
+    __slots__ = ("_others", "_remembered", "asks", "equal", "name", "unequal")
 
     def __init__(self, name: str, conditions: Mapping[int, Sequence[Matcher]], every: int) -> None:
         self.name = name
-        self._equal: dict[str, int] = defaultdict(int)
-        self._unequal = every  # the rules that ask nothing of this name, or not by one equality
+        self.equal: dict[str, int] = defaultdict(int)  # per value the rules that want just it
+        self.unequal = every  # the rules that ask nothing of this name, or not by one equality
         others: dict[tuple[Matcher, ...], int] = defaultdict(int)
         for number, matchers in conditions.items():
             bit = 1 << number
             if len(matchers) == 1 and matchers[0].op == "=":
-                self._equal[matchers[0].value] |= bit
-                self._unequal &= ~bit
+                self.equal[matchers[0].value] |= bit
+                self.unequal &= ~bit
             else:
                 others[tuple(matchers)] |= bit
         self._others = list(others.items())
@@ -77,10 +80,7 @@ class _Column:
         self.asks = len(self._others)
 
     def left(self, value: str, left: int) -> int:
-        """Of the rules that are `left`, those that this value does not rule out."""
-        left &= self._unequal | self._equal.get(value, 0)
-        if not left or not self._others:
-            return left
+        """Of the rules that are `left`, those that this value does not rule out by what is not a plain equality."""
         known = self._remembered.get(value)
         if known is not None:
             return left & ~known

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.domain.alert import Alert
-from bot.domain.index import Index
+from bot.domain.index import Index, bits
 from bot.domain.matching import Matcher
 
 ONE_SIDED = "!"  # ends the key under which only sources stand that do not match the target as well
 DEPENDENCY = "dependency"
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,9 @@ class Inhibition:
         sources = self._source.mask(alert.labels) if self.rules else 0
         if sources:
             targets = self._target.mask(alert.labels)
-            for number, rule in enumerate(self.rules):
-                if sources >> number & 1:
-                    key = self._key(number, rule, alert)
-                    keys += (key,) if targets >> number & 1 else (key, key + ONE_SIDED)
+            for number in bits(sources):
+                key = self._key(number, alert)
+                keys += (key,) if targets >> number & 1 else (key, key + ONE_SIDED)
         if self._needed and alert.service in self._needed and severity in self.dependencies.severities:
             keys.append(f"{DEPENDENCY} {alert.service}")
         return tuple(keys)
@@ -124,15 +124,15 @@ class Inhibition:
         targets = self._target.mask(alert.labels) if self.rules else 0
         if targets:
             sources = self._source.mask(alert.labels)
-            for number, rule in enumerate(self.rules):
-                if targets >> number & 1:
-                    key = self._key(number, rule, alert) + (ONE_SIDED if sources >> number & 1 else "")
-                    reasons.append(Reason(key, f"inhibition rule {rule.name!r}: held by"))
+            for number in bits(targets):
+                key = self._key(number, alert) + (ONE_SIDED if sources >> number & 1 else "")
+                reasons.append(Reason(key, f"inhibition rule {self.rules[number].name!r}: held by"))
         if self._needed:
             for name in self.dependencies.needs.get(alert.service, ()):
                 reasons.append(Reason(f"{DEPENDENCY} {name}", f"{alert.service} needs {name}, which is down:"))
         return tuple(reasons)
 
-    def _key(self, number: int, rule: InhibitRule, alert: Alert) -> str:
-        values = [alert.labels.get(name, "") for name in rule.equal]
-        return f"{self._keys[number]} {json.dumps([rule.equal, values], ensure_ascii=False)} "
+    def _key(self, number: int, alert: Alert) -> str:
+        names = self.rules[number].equal
+        values = [alert.labels.get(name, "") for name in names]
+        return f"{self._keys[number]} {_encoded([names, values])} "

@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 from bot.domain.alert import Received
 from bot.domain.digest import QUIETED, words_for
 from bot.domain.incident import Incident
+from bot.domain.naming import clipped
 
 MOST_RULES = 10
 MOST_GROUPS = 20
+LONGEST_NAME = 120
 STORM = "storm/"
 
 
@@ -177,7 +179,7 @@ def _fewer(title: str, groups: Mapping[str, int]) -> Iterator[str]:
         return
     yield title
     for name, count in list(groups.items())[:MOST_GROUPS]:
-        yield f"  {count} x {name}"
+        yield f"  {count} x {clipped(name, LONGEST_NAME)}"
     if len(groups) > MOST_GROUPS:
         yield f"  and those of {len(groups) - MOST_GROUPS} more groups"
 
@@ -213,6 +215,7 @@ def _signed(difference: int) -> str:
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
     """Names to the left, numbers to the right."""
+    rows = [(clipped(row[0], LONGEST_NAME), *row[1:]) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

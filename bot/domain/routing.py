@@ -84,12 +84,15 @@ class Routing:
         return any(node.private for node in self._nodes)
 
     def _walked(self, node: int, matching: int) -> list[int]:
+        below = self._below[node] & matching
+        if not below:
+            return [node]
         found: list[int] = []
-        for child in bits(self._below[node] & matching):
+        for child in bits(below):
             found += self._walked(child, matching)
             if not self._nodes[child].go_on:
                 break
-        return found or [node]
+        return found
 
     def _add(self, route: Route) -> int:
         """Its number; its children come after it, in order."""

@@ -21,7 +21,9 @@ class Storm:
 
     def blows(self, opened: Sequence[datetime], now: datetime) -> bool:
         """`opened`: when the route's latest incidents were opened, the newest `more_than` of them at least."""
-        return self.more_than > 0 and sum(1 for at in opened if now - at < self.within) >= self.more_than
+        if not 0 < self.more_than <= len(opened):
+            return False
+        return sum(1 for at in opened if now - at < self.within) >= self.more_than
 
     def still(self, latest: datetime | None, now: datetime) -> bool:
         """Whether a storm incident that took in its latest problem at that time takes in another one now."""

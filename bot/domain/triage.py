@@ -36,10 +36,10 @@ def triage(passing: Passing, view: View, now: datetime) -> Verdict:
 
 
 def relabel(passing: Passing, view: View, now: datetime) -> Verdict | None:
-    """Labels are set and mapped; what a rule drops ends here, unless it is firing already: then its end must still be heard of."""
+    """Labels are set and mapped; what a rule drops ends here, unless it is in an incident already: then its end must still be heard of."""
     found, known = passing.relabelled, passing.known
     if found.alert is None:
-        if known is None or not known.alert.firing:
+        if known is None or not known.alert.firing or known.incident_id is None:
             return passing.ends("dropped", f"relabel rule {found.dropped_by!r} drops it")
         passing.trail.append(f"relabel: rule {found.dropped_by!r} drops it from its next firing on")
     elif found.by:
@@ -204,7 +204,8 @@ def quiet_hours(passing: Passing, view: View, now: datetime) -> Verdict | None:
         hours, until = found
         reason = f"quiet hours {hours.name!r} for {passing.severity} until {shown_time(until)}"
         return _held(passing, "quiet", f"quiet:{hours.name}", reason, until)
-    people = view.first_paged.get(passing.routes[0].policy, ()) if view.first_paged and passing.routes else ()
+    paged = (view.first_paged.get(route.policy, ()) for route in passing.routes) if view.first_paged else ()
+    people = list(dict.fromkeys(target for targets in paged for target in targets))
     free = [view.directory.free_at(target, passing.severity, now) for target in people]
     if free and all(at is not None for at in free):
         soonest = min(at for at in free if at is not None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -29,6 +30,7 @@ Acknowledge = Callable[[str, Sequence[Acknowledged]], Awaitable[int]]
 KeepChanges = Callable[[Sequence[ChangeEvent]], Awaitable[int]]
 """Remembers changes; how many of them."""
 BREATH = 200  # alerts redacted before others get a turn
+LARGE = 64 * 1024  # bytes of a body
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +78,7 @@ class Arrivals:
 
     async def taken(self, entry: SourceEntry, incoming: Incoming, once: OnceOnly | None = None) -> Outcome:
         """What became of a delivery, after the commit. Raises BadInput, Replayed, Overloaded and TryLater."""
-        parsed = self._parsed(entry, incoming)
+        parsed = await self._parsed(entry, incoming)
         bad = [{"index": index, "reason": self.redact(reason)} for index, reason in parsed.bad]
         if bad:
             self.metrics.alerts_received(entry.name, "bad", len(bad))
@@ -102,9 +104,11 @@ class Arrivals:
         counted = {"accepted": len(told), "acknowledged": acknowledged, "changes": changes}
         return Outcome(200, {**counted, "alerts": told, "bad": bad})
 
-    def _parsed(self, entry: SourceEntry, incoming: Incoming) -> Parsed:
+    async def _parsed(self, entry: SourceEntry, incoming: Incoming) -> Parsed:
+        """A large body is parsed in a thread of its own, so that whatever is in it, nobody else waits for it."""
+        work = partial(entry.parse, incoming, entry.name, entry.params, self.clock())
         try:
-            return entry.parse(incoming, entry.name, entry.params, self.clock())
+            return await asyncio.to_thread(work) if len(incoming.body) > LARGE else work()
         except BadInput as error:
             raise BadInput(self.redact(str(error))) from error
 

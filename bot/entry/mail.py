@@ -34,6 +34,7 @@ IDLE_SECONDS = 60.0
 LONGEST_LINE = 16_384  # more than RFC 5321 has: HTML mail often has long lines
 LONGEST_ANSWER = 400
 LONGEST_ADDRESS = 320
+MOST_AROUND = 1_000_000  # bytes beside a message: commands that come together
 NO_SUCH = "550 5.1.1 No such address. Send to <source>+<token>@..., with the source's name and token of tocsin.yaml"
 
 log = structlog.get_logger(__name__)
@@ -190,6 +191,7 @@ class _Connection(SMTP):
             loop=asyncio.get_running_loop(),
         )
         self._site = site
+        self._received = 0  # bytes since the last answer
         self.command_size_limits = defaultdict(lambda: SMTP.command_size_limit)  # else it is one for all connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -203,6 +205,28 @@ class _Connection(SMTP):
     def hang_up(self) -> None:
         if self.transport is not None:
             self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """aiosmtpd keeps a line without an end for as long as it goes on, so more than one message needs is not read."""
+        self._received += len(data)
+        if self._received > 2 * self._site.settings.most_bytes + MOST_AROUND:
+            log.warning("e-mail broken off: it is far too large", peer=_peer(self.session))
+            self.hang_up()
+            return
+        super().data_received(data)
+
+    async def push(self, status: str | bytes) -> None:
+        """What is answered was read: the next message has a count of its own."""
+        self._received = 0
+        await super().push(status)
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """The parser of the standard library fails with whatever it stumbles over (`<a@`): that is an address which is none."""
+        try:
+            address, rest = super()._getaddr(arg)
+            return address, rest
+        except (IndexError, AttributeError, ValueError, TypeError):
+            return None, None
 
     async def smtp_AUTH(self, arg: str) -> None:
         await self.push("502 5.5.1 Nobody logs in here: the address holds the token")

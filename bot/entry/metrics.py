@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Iterable
 from datetime import datetime
@@ -47,6 +48,8 @@ class Metrics:
         self._dead = gauge("outbox_dead", "Effects that were given up", "kind")
         self._oldest = gauge("outbox_oldest_seconds", "How long the oldest due effect has been due", "kind")
         self._backlog_known = gauge("outbox_known", "1 when the outbox could be read for this scrape")
+        self._silences = gauge("silences_active", "Silences and maintenance windows that are not over and have begun")
+        self._hidden = gauge("silences_hidden_alerts", "Alerts that fire and are hidden by them")
         build = gauge("build_info", "Always 1", "version", "python")
         build.labels(__version__, platform.python_version()).set(1)
         ProcessCollector(registry=registry)
@@ -83,6 +86,12 @@ class Metrics:
             self._dead.labels(one.kind).set(one.dead)
             waited = (now - one.oldest_due).total_seconds() if one.oldest_due else 0.0
             self._oldest.labels(one.kind).set(max(0.0, waited))
+
+    def silences(self, counts: tuple[int, int] | None) -> None:
+        """How many are active, and how many alerts they hide; None: it is not known."""
+        active, hidden = counts or (math.nan, math.nan)
+        self._silences.set(active)
+        self._hidden.set(hidden)
 
     def rendered(self, accept: str = "") -> tuple[bytes, str]:
         """The text and its content type, in the format that the scraper prefers."""

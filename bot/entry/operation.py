@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
@@ -18,6 +19,7 @@ from bot.entry.auth import Auth, lowered
 from bot.entry.metrics import Metrics
 from bot.errors import TryLater
 
+T = TypeVar("T")
 Check = Callable[[], Awaitable[None]]
 """Returns when all is well; raises when not. The text of a TryLater is shown, of other failures only the kind."""
 
@@ -28,7 +30,8 @@ log = structlog.get_logger(__name__)
 class Operation:
     """The routes and what they ask. Every question has to be answered within `seconds`.
 
-    `shown`: whether there are metrics to scrape; `scraper`: who may (None: whoever reaches the port).
+    `shown`: whether there are metrics to scrape; `scraper`: who may (None: whoever reaches the port). `silences`: how many are
+    active, and how many alerts they hide.
     """
 
     checks: Mapping[str, Check]
@@ -38,6 +41,7 @@ class Operation:
     seconds: float = 2.0
     shown: bool = True
     scraper: Auth | None = None
+    silences: Callable[[], Awaitable[tuple[int, int]]] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -73,15 +77,19 @@ class Operation:
         return "ok"
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        """The outbox is read at every scrape; what was counted is shown even when it cannot be read."""
+        """The database is asked at every scrape; what was counted is shown even when it does not answer."""
         if self.scraper is not None:
             self.scraper.admit(Incoming(b"", lowered(request.headers)), self.clock())
-        try:
-            async with asyncio.timeout(self.seconds):
-                backlog: Sequence[Backlog] | None = await self.backlog()
-        except Exception as error:
-            log.warning("the outbox could not be read for a scrape", reason=str(error) or type(error).__name__)
-            backlog = None
-        self.metrics.backlog(backlog, self.clock())
+        self.metrics.backlog(await self._asked(self.backlog, "the outbox"), self.clock())
+        self.metrics.silences(await self._asked(self.silences, "silences") if self.silences else None)
         text, content_type = self.metrics.rendered(request.headers.get("Accept", ""))
         return web.Response(body=text, headers={"Content-Type": content_type})
+
+    async def _asked(self, question: Callable[[], Awaitable[T]], what: str) -> T | None:
+        """The answer, or None when there is none in time."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await question()
+        except Exception as error:
+            log.warning("could not be read for a scrape", what=what, reason=str(error) or type(error).__name__)
+            return None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.errors import BadInput, Overloaded, Replayed, TryLater
 
@@ -98,3 +100,13 @@ def _place(request: web.Request) -> str:
 def _later(error: str, delay: float | None) -> Refused:
     seconds = max(1, math.ceil(RETRY_AFTER if delay is None else delay))
     return Refused(503, error, f"send it again in {seconds} s", {"Retry-After": str(seconds)})
+
+
+def worth_a_trace(record: logging.LogRecord) -> bool:
+    """For the HTTP server's own log: not what a sender did to the encoding of a body that was refused unread, else strangers could fill the log."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):  # it quotes the request, with the token in its address or its headers
+        record.msg = f"{record.msg}: what it sent is no HTTP ({type(error).__name__})"
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return not isinstance(error, web.RequestPayloadError)

@@ -23,8 +23,8 @@ def next_state(passing: Passing, verdict: Verdict, signal: Signal, now: datetime
     """What is kept of the alert after this verdict; None: nothing but the log line."""
     known, alert = passing.known, passing.alert
     if verdict.outcome in NOTHING:
-        if passing.again and known is not None:  # nobody is responsible any more: it is not looked at again and again
-            return replace(known, held=None, calm_at=None)
+        if known is not None and (known.held or known.calm_at) and (passing.again or verdict.outcome == "dropped"):
+            return replace(known, held=None, calm_at=None, inhibits=())  # or it would be looked at again and again
         unheard = known is None and not alert.firing and verdict.outcome == "ignored"
         return AlertState(alert, now, now) if unheard else None
     if known is None:

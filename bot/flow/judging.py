@@ -91,7 +91,7 @@ class Judging:
             keys = {reason.key for one in new for reason in signal.inhibition.held_under(one.alert)}
             view.inhibitors.update(await tx.inhibitors(keys) if keys else {})
             _stand_together(view, new, now)
-        if signal.storm.more_than and any(one.group_key not in view.incidents for one in new):
+        if signal.storm.more_than and any(_opens(one, view, now) for one in new):
             _count_openings(view, new, await tx.opened_since(now - signal.storm.within))
         view.first_paged = _first_paged(new, rules, now)
         return view
@@ -114,6 +114,12 @@ def _plainly_repeated(passing: Passing, view: View) -> bool:
     return known is not None and known.alert.firing and incident is not None and incident.is_open
 
 
+def _opens(passing: Passing, view: View, now: datetime) -> bool:
+    """Whether it would open a new incident if nothing held it."""
+    incident = view.incidents.get(passing.group_key)
+    return incident is None or not (incident.is_open or incident.reopens(now))
+
+
 def _stand_together(view: View, new: Iterable[Passing], now: datetime) -> None:
     """Sources that come in the same commit as what they explain count, whichever of them comes first."""
     for one in new:
@@ -133,9 +139,10 @@ def _first_paged(new: Iterable[Passing], rules: Rules, now: datetime) -> Mapping
     if not any(person.quiet.windows for person in rules.directory.people.values()):
         return {}
     found: dict[str, Sequence[str]] = {}
-    for name in {one.routes[0].policy for one in new if one.routes}:
+    for name in {route.policy for one in new for route in one.routes}:
         policy = rules.escalations.get(name or rules.default_escalation)
-        targets = (rules.directory.resolve(target, now) for target in (policy.levels[0].targets if policy else ()))
+        first = policy.levels[0].targets if policy and policy.levels else ()
+        targets = (rules.directory.resolve(target, now) for target in first)
         found[name] = [target for target in targets if target is not None]
     return found
 

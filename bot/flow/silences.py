@@ -58,13 +58,10 @@ class Silences:
     async def create(self, wish: Wish, actor: Actor) -> Made:
         """A new one. Made for an incident it acknowledges that, and stands in its timeline."""
 
-        async def work(tx: Tx) -> Made:
-            now = self._clock()
-            silence = await self._made(tx, wish, actor, now)
-            matching = await self._matching(tx, silence.matchers)
-            return Made(silence, matching, silence_told.said_made(silence, matching, now))
-
-        return await self._store.write(work)
+        now = self._clock()
+        silence = await self._store.write(lambda tx: self._made(tx, wish, actor, now))
+        matching = await self._store.read(lambda tx: self._matching(tx, silence.matchers))  # alerts do not wait for it
+        return Made(silence, matching, silence_told.said_made(silence, matching, now))
 
     async def take_over(self, given: Sequence[tuple[Wish, Actor]]) -> list[TakenOver]:
         """Those of another system, by their `imported_from`: made the first time, the end moved when it differs. What is over here stays over."""

@@ -112,7 +112,8 @@ class Fields:
         self._path = ""
         self._told = False
         self._top: dict[str, Any] = {}  # what paths from the top have found: the same for every alert
-        self._texts: dict[int, str] = {}
+        self._texts: dict[int, str] = {}  # by identity: what is found lives as long as the body
+        self._labels: dict[int, tuple[dict[str, str], int]] = {}
 
     def about(self, item: Any, path: str) -> None:
         """Goes on to the next alert, which stands at `path`."""
@@ -134,6 +135,12 @@ class Fields:
         if id(value) not in self._texts:
             self._texts[id(value)] = payload.text(value)
         return self._texts[id(value)]
+
+    def texts(self, value: Any, path: str) -> tuple[dict[str, str], int]:
+        """payload.texts, once for what every alert has in common."""
+        if id(value) not in self._labels:
+            self._labels[id(value)] = payload.texts(value, path)
+        return self._labels[id(value)]
 
     def _at(self, way: tuple[Step, ...]) -> Any:
         if None not in way:

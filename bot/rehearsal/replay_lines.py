@@ -147,7 +147,7 @@ def _alert(item: Any, at: datetime) -> Alert:
 
 
 def written(at: datetime, alert: Alert) -> str:
-    """One line, without its end."""
+    """One line, without its end. In ASCII: it may be shown on a terminal, which nothing in an alert may steer."""
     known = {
         "source": alert.source,
         "fingerprint": alert.fingerprint,
@@ -158,7 +158,7 @@ def written(at: datetime, alert: Alert) -> str:
         "ends_at": alert.ends_at.isoformat() if alert.ends_at else None,
         "url": alert.url,
     }
-    return json.dumps({"at": at.isoformat(), "alert": known}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"at": at.isoformat(), "alert": known}, separators=(",", ":"))
 
 
 def _body(line: bytes) -> bytes:

@@ -21,18 +21,18 @@ MOST = 3  # of a key: enough to name who holds an alert, itself left out
 
 _FIRST = {
     # The third one of a key is the last that is read; where there are fewer, all of them are.
-    "sqlite": f"""
+    "sqlite": """
         select found.key, found.doc from json_each(:keys) as asked
         cross join inhibitors as found on found.key = asked.value and found.alert_key <= coalesce((
             select third.alert_key from inhibitors as third
-            where third.key = asked.value order by third.alert_key limit 1 offset {MOST - 1}
+            where third.key = asked.value order by third.alert_key limit 1 offset :most - 1
         ), '\U0010ffff')
     """,
-    "postgresql": f"""
+    "postgresql": """
         select found.key, found.doc from json_array_elements_text(cast(:keys as json)) as asked(value)
         cross join lateral (
             select inhibitors.key, inhibitors.doc from inhibitors
-            where inhibitors.key = asked.value order by inhibitors.alert_key limit {MOST}
+            where inhibitors.key = asked.value order by inhibitors.alert_key limit :most
         ) as found
     """,
 }
@@ -49,7 +49,7 @@ def inhibitors(conn: Connection, keys: Collection[str]) -> dict[str, dict[str, s
         asked.setdefault(short_key(key), []).append(key)
     found: dict[str, dict[str, str]] = {}
     for chunk in chunks(asked):
-        for row in conn.execute(_first(conn.dialect.name), {"keys": to_json(chunk)}):
+        for row in conn.execute(_first(conn.dialect.name), {"keys": to_json(chunk), "most": MOST}):
             alert_key, name = json.loads(row.doc)
             for key in asked[row.key]:
                 found.setdefault(key, {})[alert_key] = name

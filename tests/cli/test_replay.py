@@ -13,10 +13,35 @@ from bot import app
 from bot.config import load
 from bot.domain.alert import Alert
 from bot.domain.people import Actor
-from tests.support.command_line import SECRETS, changed, folder, tocsin
+from tests.support.command_line import SECRETS, changed, tocsin
 
 DAY = Path(__file__).parents[1] / "flow" / "day.jsonl"
 BOB = Actor(id="bob", name="Bob Kahn")
+TOCSIN = """\
+state: STATE
+slack: {bot_token: "env:TOCSIN_SLACK_BOT_TOKEN", app_token: "env:TOCSIN_SLACK_APP_TOKEN"}
+sources:
+  alertmanager: {bearer: "env:TOCSIN_ALERTMANAGER_TOKEN"}
+relabel:
+  - {name: nothing of development, match: [environment="dev"], drop: true}
+route: {policy: ops}
+"""
+ONCALL = """\
+people:
+  ada: {name: Ada, slack: U0ADA}
+  bob: {name: Bob, slack: U0BOB}
+policies:
+  ops: {levels: [{targets: [person:ada], timeout: 10m}, {targets: [person:bob], timeout: 10m}]}
+"""
+
+
+def folder(place: Path) -> Path:
+    """A small configuration; `place/state` is its state."""
+    made = place / "config"
+    made.mkdir(parents=True)
+    (made / "tocsin.yaml").write_text(TOCSIN.replace("STATE", str(place / "state")), encoding="utf-8")
+    (made / "oncall.yaml").write_text(ONCALL, encoding="utf-8")
+    return made
 
 
 def test_a_file_is_replayed_without_any_secret_or_database(tmp_path: Path) -> None:
@@ -53,7 +78,7 @@ def test_a_change_to_the_configuration_is_compared_with_the_present_one(tmp_path
 
 def filled(config: Path) -> None:
     """Yesterday one alert fired, was acknowledged after two minutes and resolved; and somebody tried things out."""
-    (config.parents[1] / "state").mkdir()
+    (config.parent / "state").mkdir()
     now = app.now() - timedelta(hours=20)
 
     async def work() -> None:

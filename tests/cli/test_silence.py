@@ -56,6 +56,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Place:
 ADD = ("add", "alertname=Broken", 'service=~"a|b"', "--for", "2h", "--reason", "replacing disks", "--as", "ada")
 
 
+@pytest.mark.slow  # several commands, each of which builds the program
 def test_one_is_made_listed_moved_and_ended(place: Place) -> None:
     said = place.done(*ADD)
     assert said.startswith("silence 1 until ")
@@ -79,6 +80,7 @@ def test_one_is_made_listed_moved_and_ended(place: Place) -> None:
     assert (again.code, again.err.startswith("silence 1 ended at ")) == (2, True)
 
 
+@pytest.mark.slow  # several commands, each of which builds the program
 def test_maintenance_in_the_future_and_recurring(place: Place) -> None:
     day = (datetime.now(UTC) + timedelta(days=3)).date()
     place.done(
@@ -120,6 +122,7 @@ def test_what_is_wrong_is_said(unchanged: Place, words: tuple[str, ...], said: s
     assert "Traceback" not in ended.text
 
 
+@pytest.mark.slow  # several commands, each of which builds the program
 def test_who_does_it_must_be_known_and_the_number_must_be_one(place: Place) -> None:
     place.done(*ADD)
     assert "--as 'adda': nobody in oncall.yaml is called that" in place.silence("end", "1", "--as", "adda").err
@@ -143,6 +146,7 @@ def exported(**update: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow  # several commands, each of which builds the program
 def test_a_file_of_amtool_is_taken_over_once(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "silences.json"
     everything = [{"name": "a", "value": ".*", "isRegex": True}]

@@ -131,3 +131,8 @@ def test_one_replay_shows_its_ten_noisiest_rules() -> None:
     shown = [line for line in lines(many) if line.startswith("pages of ")]
     assert len(shown) == 10
     assert shown[0].split() == ["pages", "of", "R14", "14"]
+
+
+def test_a_name_of_any_length_leaves_the_table_readable() -> None:
+    endless = replace(NOW_IS, rules={"R" * 10_000: 1}, groups={"g" * 10_000: 1})
+    assert max(map(len, compared(endless, NEW))) < 200

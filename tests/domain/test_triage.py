@@ -114,6 +114,7 @@ RELABEL = [
          signal=DROPS, incident_id=1, trail=("relabel: rule 'noise' drops it from its next firing on",)),
     Case("the end of what fired when the rule came", replace(resolve(), labels={"env": "dev"}), "resolved", "it no longer fires (INC-1)",
          FIRED, OPEN, signal=DROPS, incident_id=1, trail=("relabel: rule 'noise' drops it from its next firing on",)),
+    Case("held when the rule came", alert(env="dev"), "dropped", "relabel rule 'noise' drops it", HELD_NOW, signal=DROPS),
     Case("changed", alert(severity="P1"), "opened", NOTHING_OPEN, signal=CHANGES,
          trail=("relabel: changed by prio", 'routed: root/0 (severity="critical")', GROUPED)),
     Case("not changed", alert(severity="P2"), "opened", NOTHING_OPEN, signal=CHANGES, trail=(ROUTED, GROUPED)),
@@ -279,6 +280,8 @@ LATER = Window.model_validate({"between": ["09:00", "18:00"]})
 OFF = OwnHours(windows=(NOON,), severities=frozenset({"warning"}))
 OFF_LONGER = OwnHours(windows=(LATER,), severities=frozenset({"warning"}))
 
+TWO_POLICIES = Signal(Routing(route(routes=(route("root/0", go_on=True, policy="a"), route("root/1", policy="b")))))
+
 QUIET_HOURS = [
     Case("quiet hours", alert(), "quiet", "quiet hours 'siesta' for warning until 2026-11-21 17:30 UTC", signal=QUIET,
          held=Held("quiet", "quiet:siesta", utc("2026-11-21T17:30"))),
@@ -290,6 +293,12 @@ QUIET_HOURS = [
          "Ada, Bob cannot be paged for warning until 2026-11-21 17:30 UTC, by their own hours",
          view=first("ada", "bob", ada=OFF_LONGER, bob=OFF), held=Held("quiet", "quiet:people", utc("2026-11-21T17:30"))),
     Case("one of two is off", alert(), "opened", NOTHING_OPEN, view=first("ada", "bob", ada=OFF)),
+    Case("its second route pages somebody who is not off", alert(), "opened", NOTHING_OPEN, signal=TWO_POLICIES,
+         view={**first(ada=OFF), "first_paged": {"a": ["person:ada"], "b": ["person:bob"]}}),
+    Case("both of its routes page people who are off", alert(), "quiet",
+         "Ada, Bob cannot be paged for warning until 2026-11-21 17:30 UTC, by their own hours", signal=TWO_POLICIES,
+         view={**first(ada=OFF, bob=OFF_LONGER), "first_paged": {"a": ["person:ada"], "b": ["person:bob", "person:ada"]}},
+         held=Held("quiet", "quiet:people", utc("2026-11-21T17:30"))),
     Case("off, but not for this", alert(severity="error"), "opened", NOTHING_OPEN, view=first("ada", ada=OFF)),
     Case("nobody is to be paged first", alert(), "opened", NOTHING_OPEN, view=first()),
     Case("another policy's people are off", alert(severity="critical"), "opened", NOTHING_OPEN,

@@ -140,6 +140,23 @@ async def test_everything_that_is_counted_can_be_scraped() -> None:
     assert any(name == "process_resident_memory_bytes" for name, *_ in samples)
 
 
+async def test_silences_and_what_they_hide_are_counted_or_not_known() -> None:
+    async def counts() -> tuple[int, int]:
+        return 3, 17
+
+    async def broken_counts() -> tuple[int, int]:
+        raise TryLater("database is locked")
+
+    for asked, shown in ((counts, "3.0"), (broken_counts, "NaN"), (None, "NaN")):
+        outbox, app = Outbox(), web.Application()
+        app.add_routes(Operation({}, outbox.backlog, outbox.metrics, lambda: NOW, silences=asked).routes())
+        async with TestClient(TestServer(app)) as client:
+            with capture_logs():
+                text = await (await client.get("/metrics")).text()
+        assert f"\ntocsin_silences_active {shown}\n" in text
+        assert ("\ntocsin_silences_hidden_alerts 17.0\n" in text) == (shown == "3.0")
+
+
 async def test_a_scraper_that_prefers_openmetrics_gets_it() -> None:
     async with operating(Outbox()) as client:
         response = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})

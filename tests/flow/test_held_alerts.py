@@ -486,6 +486,19 @@ async def test_a_storm_that_is_over_is_resolved() -> None:
     assert {(await house.incident(number)).state for number in range(1, 5)} == {State.RESOLVED}
 
 
+async def test_problems_that_were_resolved_long_ago_and_come_back_together_are_a_storm_too() -> None:
+    house = await house_with(storm=STORM)
+    for one in problems(house, *range(6)):
+        await received(house, one)
+        await house.wait(minutes=6)
+        await received(house, over(house, one))
+    await house.wait(hours=3)
+    for one in problems(house, *range(6)):
+        await received(house, one)
+    assert await count(house) == 6 + 4
+    assert (await house.incident(10)).firing == 3
+
+
 # ------------------------------------------------------------------------------------------------ groups
 
 
@@ -561,6 +574,18 @@ async def test_alerts_are_relabelled_before_anything_else_and_what_is_dropped_le
     assert [line.reason for line in await log(house)] == ["relabel rule 'dev' drops it"]
     assert (await log(house, "f2"))[0].alert.labels["severity"] == "P1", "the log has it as the sender said it"
     assert await house.store.read(lambda tx: tx.alert_states({"test/f1"})) == {}
+
+
+async def test_what_is_held_and_dropped_by_a_new_rule_pages_nobody() -> None:
+    house = await house_with()
+    await silence(house)
+    one = house.alert(env="dev")
+    await received(house, one)
+    drops = Relabelling([Relabel("dev", (matcher("env=dev"),), drop=True)])
+    house.rules = replace(house.rules, signal=replace(house.rules.signal, relabelling=drops))
+    assert await received(house, one, over(house, one)) == ["dropped", "dropped"]
+    await house.wait(hours=2)
+    assert (await count(house), (await state(house)).again_at) == (0, None)
 
 
 async def test_a_severity_that_does_not_exist_here_is_noted_on_the_incident() -> None:

@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 from bot.domain.alert import OnceOnly
+from bot.domain.incoming import Acknowledged
+from bot.domain.inhibition import Inhibition, InhibitRule
+from bot.domain.matching import matcher
+from bot.domain.routing import Route, Routing
+from bot.domain.signal import Signal
 from bot.errors import Overloaded, Replayed
-from bot.flow.intake import Intake
-from tests.support.house import House
+from bot.flow.intake import MOST_AT_A_LOOK, Intake
+from tests.support.house import House, rules
 from tests.support.stores import opened
 
 
@@ -75,3 +80,42 @@ async def test_a_full_queue_is_refused_at_once_and_nothing_of_it_is_kept(house: 
     await running
     states = await house.store.read(lambda tx: tx.alert_states({"test/f0", "test/f1", "test/f9"}))
     assert sorted(states) == ["test/f0", "test/f1"]
+
+
+async def test_deliveries_of_one_commit_see_what_the_ones_before_them_have_opened(house: House) -> None:
+    deliveries = [house.intake.accept([house.alert(fingerprint=f"f{n}", pod=str(n))]) for n in range(3)]
+    answers = await asyncio.gather(*deliveries, house.intake.accept([house.alert(fingerprint="f0", pod="0")]))
+    assert [verdict.outcome for (verdict,) in answers] == ["opened", "joined", "joined", "repeated"]
+    assert {verdict.incident_id for (verdict,) in answers} == {1}
+    assert (await house.incident()).firing == 3
+
+
+async def test_however_many_are_held_all_are_looked_at_again(house: House) -> None:
+    many = MOST_AT_A_LOOK + 3
+    house.rules = rules(signal=Signal(Routing(Route(policy="shop", wait=timedelta(minutes=1)))))
+    await house.intake.accept([house.alert(fingerprint=f"f{n}", pod=str(n)) for n in range(many)])
+    await house.wait(minutes=1)
+    assert (await house.incident()).firing == MOST_AT_A_LOOK
+    await house.wait(seconds=1)
+    assert (await house.incident()).firing == many
+    assert await house.store.read(lambda tx: tx.due_again(house.clock())) == ()
+
+
+async def test_an_acknowledgement_of_several_alerts_of_one_incident_is_one(house: House) -> None:
+    await house.intake.accept([house.alert(), house.alert(fingerprint="f2", pod="b")])
+    assert await house.intake.acknowledged("test", [Acknowledged("f1", "Ada"), Acknowledged("f2", "Ada")]) == 1
+    assert (await house.kinds()).count("acknowledged") == 1
+    assert await house.intake.acknowledged("other", [Acknowledged("f1", "Ada")]) == 0, "another source's alert"
+
+
+async def test_every_source_that_fires_stands_anew_after_a_reload_however_many_there_are(house: House) -> None:
+    sources = [
+        house.alert("NodeDown", fingerprint=f"n{n:04}", node=f"n{n}", severity="info")
+        for n in range(MOST_AT_A_LOOK + 3)
+    ]
+    await house.intake.accept(sources)
+    rule = InhibitRule("node", (matcher("alertname=NodeDown"),), (matcher("alertname=Broken"),), ("node",))
+    house.rules = rules(signal=Signal(house.rules.signal.routing, inhibition=Inhibition([rule])))
+    await house.intake.look_again_at_everything()
+    targets = [house.alert(fingerprint=node, node=node) for node in ("n0", f"n{MOST_AT_A_LOOK + 2}", "n9999")]
+    assert [verdict.outcome for verdict in await house.intake.accept(targets)] == ["inhibited", "inhibited", "opened"]

@@ -1,8 +1,9 @@
 """The order and duplication of deliveries do not matter: any shuffle and repetition of a day ends in the same incidents as its in-order run.
 
-A day is made up by hypothesis: alerts with episodes that do not overlap, each told of by a firing, repeats of it, and a resolve that carries its end;
-of some only one of them is heard. `day.jsonl` is a recorded one, made by recorded_day.py. What shuffles are compared with is one delivery after the other, in order, with a clock that moves. `reopen_within` is longer than the day, so that
-each group has one incident whenever its alerts are heard of; how long a new group waits is about arrival, so no route waits here.
+A day is made up by hypothesis: alerts with episodes that do not overlap, each told of by a firing, repeats of it, and a resolve with its end; of some
+only one of them is heard. `day.jsonl` is a recorded day, made by recorded_day.py. What shuffles are compared with is one delivery after the other,
+in order, with a clock that moves. `reopen_within` is longer than the day, so that each group has one incident whenever its alerts are heard of; how
+long a new group waits, and what an inhibition rule finds, is about arrival, so neither is there.
 """
 
 from __future__ import annotations
@@ -75,9 +76,8 @@ class Day:
 
     def silence(self) -> Silence:
         matchers, until = (f'alertname="{self.silenced}"',), START + self.ends + timedelta(hours=2)
-        return Silence(
-            number=1, matchers=matchers, starts_at=START - MINUTE, ends_at=until, created_at=START - MINUTE, created_by="ada"
-        )  # fmt: skip
+        begins = START - MINUTE
+        return Silence(number=1, matchers=matchers, starts_at=begins, ends_at=until, created_at=begins)
 
 
 class Play:

@@ -54,7 +54,7 @@ class Params(BaseModel):
 
 def parse(incoming: Incoming, source: str, params: Params, now: datetime) -> Parsed:
     """The alert of one notification. Raises BadInput when nothing in it has a name that Datadog's variables are given."""
-    body = payload.members(incoming.body, "an object made by the template of a Datadog webhook")
+    body = payload.fields(Incoming(incoming.body), "an object made by the template of a Datadog webhook")
     fields = _filled(body)
     if not any(payload.word(fields, name) for name in _NAMES):
         raise BadInput(

@@ -214,7 +214,7 @@ def _labels(fields: Fields, path: str, params: Params) -> tuple[dict[str, str], 
     for one in params.labels_from:
         value = fields.at(one)
         if isinstance(value, dict):
-            more, too_many = payload.texts(value, f"{path}.{one}")
+            more, too_many = fields.texts(value, f"{path}.{one}")
             labels, lost = labels | more, lost + too_many
     for name, wanted in params.labels.items():
         value = fields.made(wanted, f"label {name}")

@@ -72,6 +72,8 @@ def parse(incoming: Incoming, source: str, params: Params, now: datetime) -> Par
 
 
 def _issue(issue: Mapping[str, Any], action: str, source: str, now: datetime) -> Parsed:
+    if action == "triggered":
+        action = ""  # an activity alert: the issue itself says whether it is over
     if action and action not in FIRES | ENDS:
         return Parsed()  # assigned, and actions to come
     firing = (action or payload.word(issue, "status").lower()) not in ENDS
