@@ -46,4 +46,9 @@ def test_the_benchmark_runs_and_nothing_that_was_accepted_is_missing(tmp_path: P
     assert set(figures["ratios"]["to_bare_server"]) == {"1", "100"}
     assert figures["runs"]["runs_per_second"] > 0
     assert figures["runs"]["click_to_act"]["p99"] is not None
-    assert figures["runs"]["resume"]["runs"] == 1000
+    assert figures["runs"]["resume"]["runs"] == 200
+    alone, served = figures["signal"]["triage"], figures["signal"]["served"]
+    assert alone["none"] >= alone["many"] > 0
+    assert all(served[name]["accepted"] == served[name]["rows"] > 100 for name in ("none", "many"))
+    assert served["many"]["accepted"] > 10_000, "its active alerts are among them"
+    assert served["ratio_by_cpu"] > 0

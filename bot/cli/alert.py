@@ -273,7 +273,7 @@ def _labels(given: Sequence[str] | None) -> dict[str, str]:
 
 
 def _pair(text: str, between: str) -> tuple[str, str]:
-    name, found, value = text.partition(between)
+    name, found, value = text.encode(errors="replace").decode().partition(between)  # arguments may hold broken bytes
     if not found or not name.strip():
         raise BadInput(f"{text!r}: wanted NAME{between}VALUE")
     return name.strip(), value.strip()

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, loaded, run, set_up_logs
+from bot.cli.terminal import plain
 from bot.domain.quality import RuleQuality
 from bot.errors import BadInput
 from bot.store import open_store
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LONGEST = timedelta(days=400)
+COLUMNS = ("FIRED", "HELD", "INC", "PAGED", "PAGES", "NIGHT", "ACKED", "ACTED", "FLAPS", "TO ACK", "TO ACT", "RULE")
 
 
 def quality(
@@ -46,15 +46,15 @@ def quality(
     if not rules:
         typer.echo(f"No alert has fired within {since}.")
         return
-    Console().print(_table(rules))
+    typer.echo("\n".join(_table(rules)))
     for one in rules:
         if one.suggestion:
-            typer.echo(f"{one.name} ({one.source}): {one.suggestion}")
+            typer.echo(plain(f"{one.name} ({one.source}): {one.suggestion}"))
 
 
 def ago(text: str) -> timedelta:
     """`90m`, `24h`, `7d`, `4w` as a span."""
-    found = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
+    found = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip(), re.ASCII)
     if found is None:
         raise BadInput(f"--since {text!r}: wanted a number and a unit, like 24h, 7d or 4w")
     span = timedelta(seconds=int(found[1]) * UNITS[found[2]])
@@ -63,38 +63,29 @@ def ago(text: str) -> timedelta:
     return span
 
 
-def _table(rules: tuple[RuleQuality, ...]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("rule", overflow="fold")
-    for title in (
-        "fired",
-        "held",
-        "incidents",
-        "paged",
-        "pages",
-        "at night",
-        "acked",
-        "acted",
-        "flaps",
-        "to ack",
-        "to act",
-    ):
-        table.add_column(title, justify="right", no_wrap=True)
-    for one in rules:
-        counts = (
-            one.fired,
-            sum(one.held.values()),
-            one.incidents,
-            one.paged,
-            one.pages,
-            one.night_pages,
-            one.acknowledged,
-            one.acted,
-            one.flaps,
-        )
-        times = (_shown(one.to_acknowledge), _shown(one.to_act))
-        table.add_row(Text(f"{one.name} ({one.source})"), *(str(count) for count in counts), *times)
-    return table
+def _table(rules: Iterable[RuleQuality]) -> list[str]:
+    """The numbers first, and the name last: it may be long, and must be seen on a narrow terminal too."""
+    rows = [COLUMNS, *(_row(one) for one in rules)]
+    widths = [max(len(row[number]) for row in rows) for number in range(len(COLUMNS) - 1)]
+    return [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    ]
+
+
+def _row(one: RuleQuality) -> tuple[str, ...]:
+    counts = (
+        one.fired,
+        sum(one.held.values()),
+        one.incidents,
+        one.paged,
+        one.pages,
+        one.night_pages,
+        one.acknowledged,
+        one.acted,
+        one.flaps,
+    )
+    times = (_shown(one.to_acknowledge), _shown(one.to_act))
+    return (*map(str, counts), *times, plain(f"{one.name} ({one.source})"))
 
 
 def _shown(seconds: float | None) -> str:

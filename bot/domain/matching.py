@@ -14,7 +14,9 @@ from functools import lru_cache
 from bot.domain.regex import Regex
 
 _MATCHER = re.compile(
-    r"""\s*(?P<name>"(?:[^"\\]|\\.)+"|[^\s"=!~{},]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|(?:[^",\\]|\\[^,])*?)\s*\Z""",
+    # Possessive throughout: a text of thousands of spaces must not be tried in every way.
+    r"""\s*+(?P<name>"(?:[^"\\]|\\.)+"|[^\s"=!~{},]+)\s*+(?P<op>=~|!~|!=|=)\s*+"""
+    r"""(?P<value>"(?:[^"\\]|\\.)*"|(?:[^",\\\s]|\\[^,]|\s++(?=\S))*+)\s*+\Z""",
     re.S,
 )
 _PLAIN_NAME = re.compile(r"[^\s\"=!~{},\\]+")

@@ -18,11 +18,15 @@ PHASES: tuple[Phase, ...] = ("active", "pending", "expired")
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """What fires now and is matched: how many alerts (`more`: at least so many), the names of the first, and the incidents they belong to."""
+    """What fires now and is matched: how many alerts (`more`: at least so many), the names of the first, and the open incidents they belong to.
+
+    `paging`: those of them that nobody has acknowledged.
+    """
 
     count: int = 0
     names: tuple[str, ...] = ()
     incidents: tuple[int, ...] = ()
+    paging: tuple[int, ...] = ()
     more: bool = False
 
 
@@ -99,17 +103,20 @@ def said_matching(matching: Matching) -> str:
     """What fires now and is matched; incidents stay open, so they are named."""
     if not matching.count:
         return "Nothing that fires now matches."
+    one = matching.count == 1
     count = f"{'more than ' if matching.more else ''}{counted(matching.count)}"
+    said = f"{count} that fire{'s' if one else ''} now match{'es' if one else ''}"
     if not matching.incidents:
-        return f"{count} that fire{'s' if matching.count == 1 else ''} now match{'es' if matching.count == 1 else ''}."
-    refs = ", ".join(f"INC-{number}" for number in matching.incidents[:10])
-    them = "it" if len(matching.incidents) == 1 else "them"
+        return f"{said}."
     stay = "stays" if len(matching.incidents) == 1 else "stay"
-    match = "matches" if matching.count == 1 else "match"
-    return (
-        f"{count} that fire{'s' if matching.count == 1 else ''} now {match}; {refs} {stay} open, "
-        f"because a silence is for what begins to fire: acknowledge {them}, or nobody's paging stops."
-    )
+    said = f"{said}; {_refs(matching.incidents)} {stay} open, because a silence is for what begins to fire."
+    stop = f" Acknowledge {_refs(matching.paging)} to stop the paging."
+    return said + (stop if matching.paging else "")
+
+
+def _refs(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - 10} more" if len(numbers) > 10 else ""
+    return ", ".join(f"INC-{number}" for number in numbers[:10]) + more
 
 
 def said_moved(silence: Silence, released: int, now: datetime) -> str:

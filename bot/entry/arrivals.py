@@ -30,7 +30,7 @@ Acknowledge = Callable[[str, Sequence[Acknowledged]], Awaitable[int]]
 KeepChanges = Callable[[Sequence[ChangeEvent]], Awaitable[int]]
 """Remembers changes; how many of them."""
 BREATH = 200  # alerts redacted before others get a turn
-LARGE = 64 * 1024  # bytes of a body
+LARGE = 16 * 1024  # bytes of a body
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, AnyStr, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -215,7 +215,7 @@ class _Connection(SMTP):
             return
         super().data_received(data)
 
-    async def push(self, status: str | bytes) -> None:
+    async def push(self, status: AnyStr) -> None:
         """What is answered was read: the next message has a count of its own."""
         self._received = 0
         await super().push(status)
@@ -269,6 +269,6 @@ def _line(text: str) -> str:
     return plain if len(plain) <= LONGEST_ANSWER else f"{plain[: LONGEST_ANSWER - 3]}..."
 
 
-def _peer(session: Session) -> str:
-    peer: Any = session.peer
+def _peer(session: Session | None) -> str:
+    peer: Any = session.peer if session is not None else None
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""

@@ -12,12 +12,15 @@ from bot.domain.rules import Rules
 from bot.domain.silence import Silence
 
 
+WAITS = "its group waits, so that what explains it can come in"
+
+
 async def holders(tx: Tx, held: Iterable[Held], rules: Rules, now: datetime) -> dict[tuple[str, str], str]:
     """Per (outcome, by) the words: who made the silence, until when, and why."""
     by: dict[tuple[str, str], str] = {}
     for one in dict.fromkeys((one.outcome, one.by) for one in held):
         silence = await _silence(tx, one[1], rules) if one[0] in ("silenced", "maintenance") else None
-        by[one] = silence.why(now) if silence else words_for(*one)
+        by[one] = silence.why(now) if silence else WAITS if one[0] == "waiting" else words_for(*one)
     return by
 
 

@@ -25,7 +25,7 @@ from bot.errors import Overloaded, Replayed, TryLater
 from bot.flow.delivery import Handler, Record
 from bot.flow.judging import Judging
 
-LARGEST_COMMIT = 2000
+LARGEST_COMMIT = 500  # larger ones cost an alert no less, and what a page has to record would wait for them
 MOST_AT_A_LOOK = 500
 
 

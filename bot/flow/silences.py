@@ -142,11 +142,12 @@ class Silences:
             if len(page) < PAGE:
                 break
             after = page[-1].alert.key
-        open_ones = await tx.incidents({state.incident_id for state in found if state.incident_id is not None})
+        theirs = await tx.incidents({state.incident_id for state in found if state.incident_id is not None})
         return Matching(
             count=len(found),
             names=tuple(dict.fromkeys(one.alert.summary for one in found if not self._private(one)))[:MOST_NAMES],
-            incidents=tuple(sorted(number for number, one in open_ones.items() if one.is_open)),
+            incidents=tuple(sorted(number for number, one in theirs.items() if one.is_open)),
+            paging=tuple(sorted(number for number, one in theirs.items() if one.state is State.TRIGGERED)),
             more=looked_at >= MOST_LOOKED_AT,
         )
 

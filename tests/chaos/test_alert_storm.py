@@ -28,7 +28,7 @@ PER_POST = 200
 SENDERS = 8
 CAUSES = 3
 ANSWER_WITHIN = 30.0
-# Of one incident in a calm hour: a channel, its topic, a card, a pin, who is on call, a page, context and what is offered. Then one card in some seconds.
+# Of an incident at first: its channel, card, pin, people, page, context and what is offered. Then its card now and then.
 CALLS_AT_FIRST, CALLS_A_SECOND = 40, 0.7
 HEAD = f"POST /webhooks/alertmanager HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {TOKEN}\r\n"
 

@@ -152,3 +152,10 @@ def test_what_prometheus_reads_is_read_alike() -> None:
     assert not matcher('service=~"[[:alpha:]]+"').matches({"service": "cart1"})
     assert matcher('service=~"(?i)CART"').matches({"service": "cart"})
     assert not matcher('service=~"(a+)+$"').matches({"service": "a" * 5000 + "b"}), "in time linear in the text"
+
+
+@pytest.mark.parametrize("text", ["a=" + " " * 100_000 + '"', "a=" + " b" * 50_000 + ",", "a=b" + " " * 100_000 + ","])
+@pytest.mark.timeout(5)  # it took minutes once
+def test_a_text_of_many_spaces_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ValueError, match="not a matcher"):
+        matcher(text)

@@ -7,7 +7,7 @@ import logging
 import smtplib
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -316,3 +316,47 @@ def test_it_is_the_same_on_the_loop_that_the_program_runs_on(certified: tuple[Pa
 def test_a_key_that_does_not_belong_to_the_certificate_is_told(certified: tuple[Path, Path]) -> None:
     with pytest.raises(BadInput, match="tls_cert and tls_key cannot be used together"):
         MailSettings.of(Smtp(tls_cert=certified[0], tls_key=certified[0]))
+
+
+@pytest.mark.parametrize("address", ["<a@>", "<@>", "a@", "<", "<>x", '<"', "<a@[>", "=?utf-8?q?a?="])
+async def test_an_address_that_is_none_is_refused_for_good_and_is_no_error_here(address: str) -> None:
+    def work(client: smtplib.SMTP) -> list[tuple[int, bytes]]:
+        client.ehlo()
+        begun = client.docmd("MAIL", f"FROM:{address}")
+        client.rset()
+        client.mail(SENDER)
+        return [begun, client.docmd("RCPT", f"TO:{address}")]
+
+    with capture_logs() as logs:
+        async with listening(Intake()) as site:
+            answers = await talk(site, work)
+    assert all(code == 250 or 500 <= code < 560 for code, _ in answers)
+    assert answers[1][0] >= 500
+    assert not [line for line in logs if line["log_level"] == "error"]
+
+
+async def test_a_line_that_never_ends_is_broken_off() -> None:
+    async with listening(Intake(), most_bytes=1_000) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(f"EHLO x\r\nMAIL FROM:<{SENDER}>\r\nRCPT TO:<{to()}>\r\nDATA\r\n".encode())
+        await reader.readuntil(b"354")
+        async with asyncio.timeout(10):
+            with suppress(ConnectionError):
+                while not reader.at_eof():
+                    writer.write(b"x" * 100_000)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+        writer.close()
+
+
+async def test_many_messages_in_one_connection_are_each_within_their_own_bound() -> None:
+    body = b"From: a@b.example\r\nSubject: x\r\n\r\n" + b"0123456789\r\n" * 300
+
+    def work(client: smtplib.SMTP) -> list[int]:
+        client.ehlo()
+        return [len(client.sendmail(SENDER, to(), body)) for _ in range(5)]
+
+    intake = Intake()
+    async with listening(intake, most_bytes=4_096) as site:
+        assert await talk(site, work) == [0] * 5
+    assert len(intake.alerts) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from datetime import datetime, timedelta
@@ -309,3 +310,24 @@ async def test_a_message_that_sns_sends_again_is_taken_again() -> None:
         whole = message()
         statuses = [(await client.post("/webhooks/sns", json=whole)).status for _ in range(2)]
     assert statuses == [200, 200]
+
+
+async def test_a_known_certificate_does_not_wait_for_one_that_a_stranger_made_us_ask_for() -> None:
+    known, asked, go_on = Aws(), asyncio.Event(), asyncio.Event()
+
+    async def fetch(address: str) -> bytes:
+        if "slow" in address:
+            asked.set()
+            await go_on.wait()
+        return await known(address)
+
+    sns = Sns([TOPIC], fetch)
+    whole = Incoming(json.dumps(message()).encode())
+    await sns.check(whole, NOW)
+    elsewhere = message(SigningCertURL=CERTIFICATE.replace("Simple", "slow"))
+    stranger = asyncio.create_task(sns.check(Incoming(json.dumps(elsewhere).encode()), NOW))
+    await asyncio.wait_for(asked.wait(), 5)
+    async with asyncio.timeout(5):
+        await sns.check(whole, NOW)
+    go_on.set()
+    await stranger

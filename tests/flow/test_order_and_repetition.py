@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ class Day:
     group_by: tuple[str, ...] = ("alertname",)
     silenced: str = ""
     flapping: Flapping = NEVER
+    reopen_within: timedelta = timedelta(days=2)
 
     @property
     def alerts(self) -> list[Alert]:
@@ -71,7 +73,7 @@ class Day:
         return self.told[-1][0]
 
     def rules(self) -> Rules:
-        route = Route(group_by=self.group_by, reopen_within=timedelta(days=2))
+        route = Route(group_by=self.group_by, reopen_within=self.reopen_within)
         return Rules(signal=Signal(Routing(route), flapping=self.flapping, storm=Storm(more_than=0)))
 
     def silence(self) -> Silence:
@@ -115,7 +117,8 @@ class Play:
             for intake in self.intakes:
                 tasks.create_task(intake.run())
             for number, (at, together) in enumerate(batches):
-                await self.moved_to(at)
+                if START + at > self.clock.now:
+                    await self.moved_to(at)
                 ways = len(self.intakes)
                 await asyncio.gather(
                     *(self.intakes[(number + i) % ways].accept(alerts) for i, alerts in enumerate(together))
@@ -193,7 +196,7 @@ def episodes(draw: st.DrawFn, name: str, instance: str) -> list[tuple[timedelta,
     labels = {"alertname": name, "instance": instance, "severity": severity}
     told: list[tuple[timedelta, Alert]] = []
     begins = timedelta(0)
-    spans = draw(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), min_size=1, max_size=5))
+    spans = draw(st.lists(st.tuples(GAPS, st.integers(1, 60)), min_size=1, max_size=5))
     goes_on = draw(st.booleans())
     for number, (gap, length) in enumerate(spans):
         begins += gap * MINUTE
@@ -209,6 +212,7 @@ def episodes(draw: st.DrawFn, name: str, instance: str) -> list[tuple[timedelta,
     return told
 
 
+GAPS = st.just(0) | st.integers(0, 40)
 HEARD = st.sampled_from(("both", "both", "its end", "its beginning"))
 SHARES = st.sampled_from(((0,), (0, 0.5), (0, 0.25, 0.75)))
 FLAPPING = st.sampled_from(
@@ -226,6 +230,43 @@ def days(draw: st.DrawFn) -> Day:
 
 
 SEEDS = st.integers(0, 2**32 - 1)
+
+
+def told(*spans: tuple[int, int | None]) -> tuple[tuple[timedelta, Alert], ...]:
+    """One alert that fires from one minute to the other (None: and goes on)."""
+    sent: list[tuple[timedelta, Alert]] = []
+    for begins, over in spans:
+        alert = Alert("am", "f1", True, {"alertname": "A", "severity": "critical"}, {}, START + begins * MINUTE)
+        sent.append((begins * MINUTE, alert))
+        if over is not None:
+            sent.append((over * MINUTE, replace(alert, firing=False, ends_at=START + over * MINUTE)))
+    return tuple(sent)
+
+
+@pytest.mark.parametrize("silenced", ["", "A"])
+@pytest.mark.parametrize("flapping", [NEVER, Flapping(fires=2, within=timedelta(hours=3))], ids=["", "flapping"])
+@pytest.mark.parametrize(
+    "spans",
+    [((0, 10), (10, None)), ((0, 10), (10, 20)), ((0, 10), (20, 30), (40, None))],
+    ids=["fires again in the moment in which it was over", "and is over again", "comes back twice"],
+)
+async def test_every_order_of_what_one_alert_sends_ends_in_the_same(
+    spans: tuple[tuple[int, int | None], ...], flapping: Flapping, silenced: str
+) -> None:
+    day = Day(told(*spans), silenced=silenced, flapping=flapping)
+    expected = await ending(day, in_order(day))
+    for order in permutations(day.alerts):
+        batches = [(day.ends, [[alert]]) for alert in order]
+        assert await ending(day, batches) == expected, [(one.firing, one.starts_at) for one in order]
+
+
+async def test_a_late_copy_of_a_firing_that_was_heard_while_an_earlier_one_seemed_to_go_on_opens_nothing() -> None:
+    (_, first), _, (_, second), (_, over) = told((0, 10), (20, 30))
+    play = Play(MemoryStore(), Day(told((0, 30)), reopen_within=timedelta(0)))
+    incidents, _ = await play.played(
+        [(0 * MINUTE, [[first]]), (20 * MINUTE, [[second]]), (30 * MINUTE, [[over]]), (31 * MINUTE, [[second]])]
+    )
+    assert [len(found) for found in incidents.values()] == [1]
 
 
 @settings(max_examples=50, deadline=None)

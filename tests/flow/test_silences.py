@@ -128,6 +128,7 @@ async def test_made_for_an_incident_it_takes_its_group_acknowledges_it_and_keeps
     made = await house.silences.create(Wish(reason="replacing disks", lasts=2 * HOUR, incident_id=1), ADA)
     assert made.silence.matchers == ('alertname="Broken"', 'service="checkout"')
     assert made.silence.incident_id == 1
+    assert made.words.endswith("INC-1 stays open, because a silence is for what begins to fire."), "it is acknowledged"
     await house.settle()
     incident = await house.incident()
     assert (incident.state, incident.acknowledged_by) == (State.ACKNOWLEDGED, "Ada")
@@ -199,7 +200,10 @@ async def test_what_fires_now_is_named_because_it_stays_open(house: House) -> No
     await outcome(house)
     await outcome(house, fingerprint="f2", service="cart")
     made = await house.silences.create(BROKEN, ADA)
-    assert "2 alerts that fire now match; INC-1, INC-2 stay open" in made.words
+    assert made.words.endswith(
+        "2 alerts that fire now match; INC-1, INC-2 stay open, because a silence is for what begins to fire. "
+        "Acknowledge INC-1, INC-2 to stop the paging."
+    )
     assert made.matching.incidents == (1, 2)
     assert (await house.incident()).state is State.TRIGGERED, "paging goes on"
     preview = await house.silences.preview(['service="cart"'])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.alert import Alert
+from bot.domain.alert import Alert, AlertState
 from bot.domain.flapping import Flapping
 from bot.domain.incident import Incident
 from bot.domain.inhibition import Dependencies, Inhibition, InhibitRule
@@ -24,8 +24,10 @@ from bot.domain.storm import Storm
 from bot.domain.windows import Window
 from bot.flow.judging import SILENCES
 from bot.store import open_store
+from tests.support.clock import HandClock
 from tests.support.house import ADA, House, rules
 
+MORNING = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)  # 07:00 in Berlin: its night is over in an hour
 MINUTE = timedelta(minutes=1)
 NIGHT = Window.model_validate({"between": ["22:00", "08:00"], "zone": "Europe/Berlin"})
 ROOT = Route(
@@ -33,7 +35,7 @@ ROOT = Route(
     reopen_within=10 * MINUTE,
     routes=(
         Route(path="root/0", key="root/0", matchers=(matcher("severity=warning"),), policy="shop", wait=2 * MINUTE),
-        Route(path="root/1", key="root/1", matchers=(matcher("severity=error"),), policy="shop", group_by=("service",)),
+        Route(path="root/1", key="root/1", matchers=(matcher("severity=error"),), policy="shop", group_by=("pod",)),
     ),
 )
 SIGNAL = Signal(
@@ -43,12 +45,13 @@ SIGNAL = Signal(
         [InhibitRule("worse", (matcher("severity=critical"),), (matcher('severity=~"warning|error"'),), ("service",))],
         Dependencies.of({"web": ["db"]}, ["critical"]),
     ),
-    flapping=Flapping(fires=3, within=20 * MINUTE, calm=5 * MINUTE),
+    flapping=Flapping(fires=3, within=40 * MINUTE, calm=5 * MINUTE),
     quiet=(QuietHours("nights", (NIGHT,), frozenset({"warning"})),),
-    storm=Storm(more_than=4, within=3 * MINUTE),
+    storm=Storm(more_than=3, within=5 * MINUTE),
 )
-SERVICES = ("web", "db", "cart", "noise")
-SEVERITIES = ("critical", "error", "warning", "info", "huh")
+SERVICES = ("web", "db", "cart", "web", "cart", "search", "search", "noise")
+SEVERITIES = ("critical", "error", "error", "huh", "warning", "error", "info")
+PROBLEMS = 14
 
 
 class Day:
@@ -60,24 +63,25 @@ class Day:
         self.late: list[Alert] = []
 
     async def step(self) -> None:
-        chance, batch = self.chance, []
-        for _ in range(chance.choice((0, 1, 1, 2, 6))):
-            number = chance.randrange(14)
+        chance, batch = self.chance, list[Alert]()
+        late, self.late = self.late, []
+        for _ in range(chance.choice((0, 1, 2, 3, 6))):
+            number = chance.randrange(PROBLEMS)
             batch += self.fires(number) if f"f{number}" not in self.firing else self.goes_on(f"f{number}")
-        while self.late and chance.random() < 0.4:
-            batch.insert(chance.randrange(len(batch) + 1), self.late.pop())
+        for one in late:
+            batch.insert(chance.randrange(len(batch) + 1), one)
         if batch:
             await self.house.receive(*batch)
-        if chance.random() < 0.1:
+        if chance.random() < 0.05:
             await self.silenced()
         if chance.random() < 0.1:
             await self.resolved_by_hand()
-        await self.house.wait(seconds=chance.choice((1, 5, 60, 60, 240, 900)))
+        await self.house.wait(seconds=chance.choice((1, 1, 5, 20, 60, 60, 240, 600)))
         await self.holds()
 
     def fires(self, number: int) -> list[Alert]:
-        labels = {"service": SERVICES[number % 4], "severity": SEVERITIES[number % 5]}
-        one = self.firing[f"f{number}"] = self.house.alert(f"Problem{number % 7}", fingerprint=f"f{number}", **labels)
+        labels = {"service": SERVICES[number % len(SERVICES)], "severity": SEVERITIES[number % len(SEVERITIES)]}
+        one = self.firing[f"f{number}"] = self.house.alert(f"Problem{number % 7}", fingerprint=f"f{number}", pod=str(number), **labels)
         if self.chance.random() < 0.1:
             self.late.append(one)
         return [] if one in self.late else [one] * self.chance.choice((1, 1, 2))
@@ -136,14 +140,14 @@ class Day:
         standing = {key for state in await self.states() for key in state.inhibits}
         assert standing == set()
 
-    async def states(self) -> list:
-        found = await self.house.store.read(lambda tx: tx.alert_states({f"test/f{number}" for number in range(14)}))
+    async def states(self) -> list[AlertState]:
+        found = await self.house.store.read(lambda tx: tx.alert_states({f"test/f{number}" for number in range(PROBLEMS)}))
         return list(found.values())
 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_nothing_is_forgotten_and_in_the_end_nothing_is_left(seed: int) -> None:
-    day = Day(random.Random(seed), House(await open_store("memory://"), rules(signal=SIGNAL)))
+    day = Day(random.Random(seed), House(await open_store("memory://"), rules(signal=SIGNAL), clock=HandClock(MORNING)))
     for _ in range(40):
         await day.step()
     await day.ends()

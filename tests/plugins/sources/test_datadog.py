@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -172,3 +174,20 @@ NOT_OBJECTS: list[tuple[bytes, str]] = [
 def test_what_is_no_payload_of_this_product_is_refused_in_words(body: bytes, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         parsed(body)
+
+
+def test_a_payload_that_is_encoded_as_a_form_is_read_as_well() -> None:
+    form = urlencode({name: value for name, value in RECORDED["triggered"].items() if isinstance(value, str)})
+    assert only(form.encode()).fingerprint == only(RECORDED["triggered"]).fingerprint
+
+
+def test_a_body_of_very_many_objects_is_read_in_linear_time() -> None:
+    body = json.dumps({"title": "x", **{f"k{number}": {f"q{number}": 1} for number in range(15_000)}}).encode()
+    began = time.process_time()
+    assert only(body).name == "x"
+    assert time.process_time() - began < 1.5  # with the square of them it is several times that
+
+
+def test_of_inner_members_with_one_name_the_first_counts_and_the_outer_ones_most() -> None:
+    alert = only({"a": {"alert_id": 1, "host": "inner"}, "b": {"alert_id": 2}, "host": "outer", "title": "x"})
+    assert (alert.labels["monitor_id"], alert.labels["host"]) == ("1", "outer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -421,3 +422,27 @@ def test_any_json_is_read_or_refused(value: Any, params: dict[str, Any]) -> None
 def test_any_body_is_read_or_refused(body: bytes, kind: str) -> None:
     with suppress(BadInput):
         assert isinstance(requested(body, headers={"content-type": kind}, text=True), Parsed)
+
+
+ALERTS = [{"title": str(number)} for number in range(2_000)]
+SHARED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"summary": "$.shared"}, {"shared": ["x"] * 20_000}),
+    ({"labels_from": ["$.shared"]}, {"shared": {f"k{number}": 1 for number in range(10_000)}}),
+    ({"labels": {"hosts": "$.shared[*].host"}}, {"shared": [{"host": ""}] * 20_000}),
+]
+
+
+@pytest.mark.parametrize(("params", "shared"), SHARED)
+def test_what_every_alert_has_in_common_is_read_once(params: dict[str, Any], shared: dict[str, Any]) -> None:
+    began = time.process_time()
+    assert len(parsed({"items": ALERTS, **shared}, alerts="items", **params).alerts) == len(ALERTS)
+    assert time.process_time() - began < 2.0  # once for each alert it is far more
+
+
+def test_what_stands_in_an_alert_is_its_own_and_what_stands_at_the_top_is_of_all() -> None:
+    body = {"items": [{"title": "a", "at": ["1"]}, {"title": "b", "at": ["2"]}], "both": {"x": "1"}}
+    alerts = parsed(body, alerts="items", summary="at", labels={"both": "$.both"}).alerts
+    assert [(alert.summary, alert.labels["both"]) for alert in alerts] == [
+        ('["1"]', '{"x":"1"}'),
+        ('["2"]', '{"x":"1"}'),
+    ]

@@ -159,3 +159,10 @@ NOT_OBJECTS: list[tuple[bytes, str]] = [
 def test_what_is_no_payload_of_this_product_is_refused_in_words(body: bytes, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         parsed(body)
+
+
+@pytest.mark.parametrize(("status", "firing"), [("unresolved", True), ("resolved", False), ("ignored", False)])
+def test_an_activity_alert_says_what_its_issue_says(status: str, firing: bool) -> None:
+    issue = {**RECORDED["issue-created"]["data"]["issue"], "status": status}
+    alert = only({"action": "triggered", "data": {"issue": issue, "alert": {"id": 7, "title": "regressed"}}})
+    assert (alert.firing, alert.fingerprint) == (firing, only(RECORDED["issue-created"]).fingerprint)
