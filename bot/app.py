@@ -208,7 +208,7 @@ async def built(
         advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions(), current), redact)
         review = Review(store, room, clock, templates, documents)
         digests = Digests(store, room, clock, current)
-        housekeeping = Housekeeping(store, clock, current, digests)
+        housekeeping = Housekeeping(store, clock, current, digests, intake)
         handlers = {
             **ChannelEffects(store, room, clock, metrics.first_message).handlers(),
             **Escalation(store, room, clock, current, metrics.escalated).handlers(),

@@ -292,7 +292,7 @@ def _account(account: Account) -> list[str]:
 
 def _told(one: Told) -> list[str]:
     held = one.state.held
-    now = f"held by {held.by}" if held else one.incident.ref if one.incident else "no incident"
+    now = f"held ({held.outcome})" if held else one.incident.ref if one.incident else "no incident"
     told = [f"{_called(one.state.alert)}: {'firing' if one.state.alert.firing else 'resolved'}, {now}"]
     if not one.decisions:
         told.append("  The log no longer has the decisions about it: only repeats are left.")

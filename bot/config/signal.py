@@ -77,7 +77,7 @@ class DependencyEntry(Part):
 class FlappingEntry(Part):
     """An alert that begins to fire so often is held open, with one page, until it is calm."""
 
-    fires: int = Field(default=4, ge=2, le=MOST_KEPT, description="how often it has begun to fire")
+    fires: int = Field(default=3, ge=2, le=MOST_KEPT, description="how often it has begun to fire")
     within: Span = Field(default=timedelta(minutes=30), description="within this time")
     calm: Span = Field(default=timedelta(minutes=15), description="calm when nothing has changed for so long")
 

@@ -100,7 +100,8 @@ def _reachable(level: Level, directory: Directory, now: datetime, severity: str)
         if target.startswith("person:") and (person is None or not person.slack):
             reasons.append(f"{target} has no way to be paged")
         elif (free_at := directory.free_at(target, severity, now)) is not None:
-            hours = f"does not want to be paged for {severity} before {free_at:%H:%M %Z}".rstrip()
+            day = "%Y-%m-%d " if free_at - now >= timedelta(days=1) else ""
+            hours = f"does not want to be paged for {severity} before {free_at.strftime(f'{day}%H:%M %Z')}".rstrip()
             reasons.append(f"{directory.name_of(target)} {hours} (quiet in oncall.yaml)")
         elif target not in targets:
             targets.append(target)

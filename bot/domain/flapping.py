@@ -13,7 +13,7 @@ MOST_KEPT = 20
 class Flapping:
     """An alert flaps when it has begun to fire `fires` times within `within`; it is calm when nothing has changed for `calm`. `fires` 0: never."""
 
-    fires: int = 4
+    fires: int = 3
     within: timedelta = timedelta(minutes=30)
     calm: timedelta = timedelta(minutes=15)
 

@@ -111,18 +111,22 @@ def declared(
     return change.ask(*_beginning(change.incident, now))
 
 
-def reopened(incident: Incident, why: str, now: datetime) -> Change:
-    """The problem came back in time: the same incident and channel, and whoever is on call is paged anew."""
+def reopened(incident: Incident, why: str, now: datetime, *, flaps: bool = False) -> Change:
+    """The problem came back in time: the same incident and channel, and whoever is on call is paged anew.
+
+    One that flaps stays with whoever acknowledged it: they know, and nobody is woken each time that it comes back.
+    """
+    kept = flaps and bool(incident.acknowledged_by)
     change = entered(
         incident,
         "reopened",
         f"{incident.ref} reopened: {why}",
         now,
-        state=State.TRIGGERED,
+        state=State.ACKNOWLEDGED if kept else State.TRIGGERED,
         epoch=incident.epoch + 1,
         tracks=tuple(Track(policy=track.policy) for track in incident.tracks),
-        acknowledged_at=None,
-        acknowledged_by="",
+        acknowledged_at=incident.acknowledged_at if kept else None,
+        acknowledged_by=incident.acknowledged_by if kept else "",
         mitigated_at=None,
         resolved_at=None,
     )
@@ -131,8 +135,9 @@ def reopened(incident: Incident, why: str, now: datetime) -> Change:
 
 def _beginning(incident: Incident, now: datetime) -> list[Effect]:
     number, epoch = incident.id, incident.epoch
+    tracks = range(len(incident.tracks)) if incident.state is State.TRIGGERED else ()
     return [
-        *(effects.escalate(number, epoch, track, 0, now) for track in range(len(incident.tracks))),
+        *(effects.escalate(number, epoch, track, 0, now) for track in tracks),
         effects.open_channel(number, now),
         effects.card(number, now),
         effects.topic(number, now),

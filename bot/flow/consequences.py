@@ -81,6 +81,7 @@ class _Touched:
     group_key: str = ""
     storm: str = ""
     reopened_because: str = ""
+    reopened_flaps: bool = False
     firing: list[Passing] = field(default_factory=list)
     resolved: list[Alert] = field(default_factory=list)
     flaps: list[Alert] = field(default_factory=list)
@@ -129,7 +130,8 @@ class Consequences:
                 self._view.opened.setdefault(passing.routes[0].key, []).append(self._now)
         elif verdict.outcome == "reopened" and one.before is not None:
             one.reopened_because = f"{alert.summary} fires again"
-            self._see(lifecycle.reopened(one.before, one.reopened_because, self._now).incident)
+            one.reopened_flaps = verdict.flaps
+            self._see(self._reopened(one, one.before).incident)
 
     def _see(self, incident: Incident) -> None:
         self._view.by_id[incident.id] = incident
@@ -155,6 +157,9 @@ class Consequences:
         )
         return lifecycle.opened(one.incident_id, [each.alert for each in one.firing], opening, self._now)
 
+    def _reopened(self, one: _Touched, before: Incident) -> Change:
+        return lifecycle.reopened(before, one.reopened_because, self._now, flaps=one.reopened_flaps)
+
     def _change(self, one: _Touched) -> Change:
         now = self._now
         firing: tuple[Passing, ...] = ()
@@ -163,7 +168,7 @@ class Consequences:
         else:
             change, firing = Change(one.before), tuple(one.firing)
             if one.reopened_because:
-                change = lifecycle.reopened(one.before, one.reopened_because, now)
+                change = self._reopened(one, one.before)
         if firing or one.resolved:
             alerts, resolved = tuple(each.alert for each in firing), tuple(one.resolved)
             severity = self._worst(change.incident.severity, firing)

@@ -11,7 +11,6 @@ from bot.domain.ports import Tx
 from bot.domain.rules import Rules
 from bot.domain.silence import Silence
 
-
 WAITS = "its group waits, so that what explains it can come in"
 
 

@@ -13,6 +13,7 @@ from bot.domain.rules import CurrentRules
 from bot.flow.digest import Digests
 from bot.flow.ending import given_up
 from bot.flow.escalation import page_failed
+from bot.flow.intake import Intake
 
 KEEP = timedelta(days=7)
 
@@ -20,7 +21,8 @@ KEEP = timedelta(days=7)
 class Housekeeping:
     """`tidy` is called every minute; `row_died` by the worker, in the transaction that settles a dead row."""
 
-    def __init__(self, store: Store, clock: Clock, rules: CurrentRules, digests: Digests) -> None:
+    def __init__(self, store: Store, clock: Clock, rules: CurrentRules, digests: Digests, intake: Intake) -> None:
+        self._intake = intake
         self._digests = digests
         self._store = store
         self._clock = clock
@@ -34,6 +36,7 @@ class Housekeeping:
         while await self._store.prune_log(now - self._rules().keep_log) > 0:
             pass
         await self._digests.ask()
+        await self._intake.catch_up()
 
     async def row_died(self, tx: Tx, effect: Effect, error: str, now: datetime) -> None:
         """A failed page goes on to the next person; everything else that died is said in the incident and in the fallback channel."""

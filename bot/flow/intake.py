@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
+import structlog
+
 from bot.domain import effects, lifecycle
-from bot.domain.alert import Alert, OnceOnly
+from bot.domain.alert import Alert, AlertState, OnceOnly
 from bot.domain.incident import Change
 from bot.domain.incoming import Acknowledged
 from bot.domain.passing import Passing, Verdict
@@ -27,6 +29,9 @@ from bot.flow.judging import Judging
 
 LARGEST_COMMIT = 500  # larger ones cost an alert no less, and what a page has to record would wait for them
 MOST_AT_A_LOOK = 500
+PUT_OFF = timedelta(minutes=5)
+LATE = timedelta(minutes=1)
+log = structlog.get_logger("intake")
 
 
 @dataclass(slots=True)
@@ -127,14 +132,30 @@ class Intake:
         ]
 
     async def recheck(self, delivery: Delivery) -> Record | None:
-        """Look again at what was held until now, and at what is calm; judged in the transaction that settles the timer."""
+        """Look again at what was held until now, and at what is calm. Looking twice is the same as looking once."""
+        while await self._look_again(self._clock()) == MOST_AT_A_LOOK:
+            pass
+        return None
 
-        async def record(tx: Tx) -> None:
-            now = self._clock()
-            if await self._judging.look_again(tx, self._rules(), now, MOST_AT_A_LOOK) == MOST_AT_A_LOOK:
-                await tx.ask([effects.recheck(now + timedelta(seconds=1))])
-
-        return record
+    async def _look_again(self, now: datetime) -> int:
+        """At most so many in one transaction; if that fails, one each, so that an alert which cannot be judged holds up nobody else."""
+        try:
+            return await self._store.write(lambda tx: self._judging.look_again(tx, self._rules(), now, MOST_AT_A_LOOK))
+        except TryLater:
+            raise
+        except Exception:
+            log.exception("held alerts could not be looked at together")
+        due = await self._store.read(lambda tx: tx.due_again(now, MOST_AT_A_LOOK))
+        for state in due:
+            key = state.alert.key
+            try:
+                await self._store.write(partial(self._judging.look_again_at, key=key, rules=self._rules(), now=now))
+            except TryLater:
+                raise
+            except Exception:
+                log.exception("a held alert cannot be judged; it is looked at again later", alert=key)
+                await self._store.write(partial(_put_off, state=state, until=now + PUT_OFF))
+        return len(due)
 
     async def look_again_at_everything(self) -> None:
         """The configuration may have changed: whatever is held is judged anew, and sources stand where the rules of now want them."""
@@ -165,6 +186,13 @@ class Intake:
         if await tx.look_again(None, now):
             await tx.ask([effects.recheck(now)])
 
+    async def catch_up(self) -> None:
+        """Alerts that should have been looked at a while ago: their timer was lost, so it is asked for anew (P3)."""
+        now = self._clock()
+        if await self._store.read(lambda tx: tx.due_again(now - LATE, 1)):
+            log.warning("held alerts are overdue; looking at them now")
+            await self._store.write(lambda tx: tx.ask([effects.recheck(now)]))
+
     async def acknowledged(self, source: str, acknowledgements: Sequence[Acknowledged]) -> int:
         """Somebody acknowledged at the sender: so they did here. How many incidents that changed."""
         by = {f"{source}/{one.fingerprint}": one.by for one in acknowledgements}
@@ -187,3 +215,9 @@ class Intake:
             return len(changes)
 
         return await self._store.write(work)
+
+
+async def _put_off(tx: Tx, state: AlertState, until: datetime) -> None:
+    held = replace(state.held, again_at=until) if state.held else None
+    await tx.save_alerts([replace(state, held=held, calm_at=None if held else until)], ())
+    await tx.ask([effects.recheck(until)])

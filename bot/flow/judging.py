@@ -55,7 +55,15 @@ class Judging:
     async def look_again(self, tx: Tx, rules: Rules, now: datetime, limit: int) -> int:
         """Judge anew what was held until now, and what flapped and is calm; how many there were."""
         await tx.lock("intake")
-        due = await tx.due_again(now, limit)
+        return await self._again(tx, await tx.due_again(now, limit), rules, now)
+
+    async def look_again_at(self, tx: Tx, key: str, rules: Rules, now: datetime) -> int:
+        """The same for one alert alone."""
+        await tx.lock("intake")
+        states = (await tx.alert_states({key})).values()
+        return await self._again(tx, [one for one in states if one.again_at and one.again_at <= now], rules, now)
+
+    async def _again(self, tx: Tx, due: Sequence[AlertState], rules: Rules, now: datetime) -> int:
         states = {state.alert.key: state for state in due}
         passings = [Passing(state.alert, rules.signal, state, again=True) for state in due]
         if passings:

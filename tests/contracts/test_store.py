@@ -185,6 +185,10 @@ async def test_the_alert_log_gives_the_newest_lines_of_one_alert_first(store: St
     await store.write(lambda tx: tx.save_alerts([], lines[2:]))
     assert await store.read(lambda tx: tx.alert_log(one.key)) == tuple(reversed(lines))
     assert await store.read(lambda tx: tx.alert_log(one.key, limit=2)) == (lines[3], lines[2])
+    again = [Received(NOW, one, "repeated", f"again {number}") for number in range(9)]
+    await store.write(lambda tx: tx.save_alerts([], again))
+    assert await store.read(lambda tx: tx.alert_log(one.key, 2, ("repeated",))) == (lines[3], lines[2])
+    assert await store.read(lambda tx: tx.alert_log(one.key, 9, ("repeated", "opened"))) == ()
 
 
 async def test_text_that_a_database_cannot_hold_does_no_harm(store: Store) -> None:

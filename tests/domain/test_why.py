@@ -142,6 +142,13 @@ def test_who_does_not_want_to_be_paged_then_is_left_out_with_the_reason() -> Non
     assert [call.names for call in why(alert(severity="critical"), given, evening).paged.calls][1] == ("Bob",)
 
 
+def test_a_time_that_is_days_away_is_told_with_its_date() -> None:
+    away = Window(from_=ago(60), until=NOW + timedelta(days=9))
+    own = OwnHours(windows=(away,), severities=frozenset({"warning"}))
+    given = rules(directory=Directory(people={**PEOPLE, "bob": PEOPLE["bob"].model_copy(update={"quiet": own})}))
+    assert any("before 2026-11-30 12:00 UTC" in one for one in why(alert(), given).paged.skipped)
+
+
 def test_a_group_that_waits_says_who_is_paged_when_it_has_waited() -> None:
     found = why(alert(), rules(Route(policy="shop", wait=timedelta(seconds=30))))
     assert found.outcome == "waiting"
@@ -155,7 +162,7 @@ def test_quiet_hours_say_who_is_paged_after_them() -> None:
     found = why(alert(), rules(quiet=(QuietHours("night", (NIGHT,), frozenset({"warning"})),)), night)
     assert (found.outcome, found.stage) == ("quiet", "quiet hours")
     assert found.paged.at == datetime(2026, 11, 22, 7, tzinfo=UTC)
-    assert [call.names for call in found.paged.calls][0] == ("Ada",)
+    assert found.paged.calls[0].names == ("Ada",)
 
 
 def test_a_silence_is_told_with_its_author_and_reason() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -122,7 +123,7 @@ async def test_when_the_clocks_are_changed_it_stays_at_nine_and_leaves_no_hour_o
     found = house.room.digests
     assert len(found) == days
     assert {one.until.astimezone(ZoneInfo("Europe/Berlin")).hour for one in found} == {9}
-    assert all(before.until == after.since for before, after in zip(found, found[1:], strict=False))
+    assert all(before.until == after.since for before, after in pairwise(found))
     assert len({one.until - one.since for one in found}) == 2, "a day of 23 or 25 hours is among them"
 
 

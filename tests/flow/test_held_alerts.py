@@ -394,6 +394,23 @@ async def test_an_alert_that_flaps_is_held_open_and_nobody_is_paged_again() -> N
     assert (await count(house), len(paged(house))) == (1, pages)
 
 
+async def test_an_incident_that_was_acknowledged_stays_so_when_its_alert_begins_to_flap() -> None:
+    house = await house_with(flapping=FLAPS)
+    for number in range(3):
+        one = house.alert()
+        await received(house, one)
+        if number < 2:
+            await house.incidents.acknowledge(1, ADA)
+            pages = len(paged(house))
+            await house.wait(minutes=1)
+            await received(house, over(house, one))
+            await house.wait(minutes=1)
+    incident = await house.incident()
+    assert (incident.state, incident.acknowledged_by, incident.epoch) == (State.ACKNOWLEDGED, "Ada", 3)
+    await house.wait(hours=2)
+    assert len(paged(house)) == pages
+
+
 async def test_a_flapping_alert_that_is_calm_and_over_resolves_its_incident() -> None:
     house = await house_with(flapping=FLAPS)
     await flap(house, 3)

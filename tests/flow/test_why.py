@@ -23,7 +23,9 @@ from tests.support.house import ADA, House, rules
 DISKS = Wish(matchers=('alertname="Broken"',), reason="replacing disks", lasts=timedelta(hours=2))
 PRIVATE = Route(
     policy="shop",
-    routes=(Route(path="root/0", key="root/secret", matchers=(matcher('team="secret"'),), policy="shop", private=True),),
+    routes=(
+        Route(path="root/0", key="root/secret", matchers=(matcher('team="secret"'),), policy="shop", private=True),
+    ),
 )
 
 

@@ -119,7 +119,7 @@ class House:
         self.advance = Advance(store, self.clock, lambda: self.rules, sight, lambda text: text)
         self.review = Review(store, self.room, self.clock, templates, self.documents)
         self.digests = Digests(store, self.room, self.clock, lambda: self.rules)
-        self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules, self.digests)
+        self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules, self.digests, self.intake)
         self.handlers = {
             **self.intake.handlers(),
             **self.silences.handlers(),
