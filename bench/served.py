@@ -245,6 +245,7 @@ def configure(folder: Path, state: Path, port: int, slack: int, sqlite: bool, pa
     settings["kubernetes"]["url"] = f"http://127.0.0.1:{slack}/cluster"
     settings["prometheus"]["url"] = f"http://127.0.0.1:{slack}/prometheus"
     settings["runbooks"] = [str(ROOT / "runbooks")]
+    settings["storm"] = False  # as many incidents as problems
     main.write_text(yaml.safe_dump(settings, sort_keys=False))
 
 

@@ -86,7 +86,7 @@ class Inhibition:
         self.dependencies = dependencies or Dependencies()
         self._source = Index([rule.source for rule in self.rules])
         self._target = Index([rule.target for rule in self.rules])
-        self._keys = [rule.key for rule in self.rules]
+        self._keys = [f"{rule.key} [{_encoded(rule.equal)}, " for rule in self.rules]  # how the rule's keys begin
         below = self.dependencies.needs.values()
         self._needed = (
             frozenset(name for needs in below for name in needs) if self.dependencies.severities else frozenset()
@@ -133,6 +133,5 @@ class Inhibition:
         return tuple(reasons)
 
     def _key(self, number: int, alert: Alert) -> str:
-        names = self.rules[number].equal
-        values = [alert.labels.get(name, "") for name in names]
-        return f"{self._keys[number]} {_encoded([names, values])} "
+        values = [alert.labels.get(name, "") for name in self.rules[number].equal]
+        return f"{self._keys[number]}{_encoded(values)}] "

@@ -51,7 +51,7 @@ def repeated(passing: Passing, view: View, now: datetime) -> Verdict | None:
     """What is known already."""
     alert, known = passing.alert, passing.known
     incident = view.incident_at(passing.known)
-    if known is None or (passing.again and _held_open(passing, view)):
+    if known is None or _calm(passing, view):
         return None
     if not alert.firing:
         where = incident.ref if incident else "no incident"
@@ -151,6 +151,14 @@ def _held_open(passing: Passing, view: View) -> bool:
     return incident is not None and incident.is_open
 
 
+def _calm(passing: Passing, view: View) -> bool:
+    """It flapped, and nothing has changed since. Its end counts although a person has resolved the incident: that was not told of before."""
+    if passing.known is None or passing.known.calm_at is None or not passing.again:
+        return False
+    incident = view.incident_at(passing.known)
+    return incident is not None and (incident.is_open or not passing.known.alert.firing)
+
+
 def _covered(passing: Passing, outcome: str, by: Silence | None, now: datetime) -> Verdict | None:
     if by is None:
         return None
@@ -174,12 +182,12 @@ def flapping(passing: Passing, view: View, now: datetime) -> Verdict | None:
     incident = view.incident_at(passing.known)
     if known is None or incident is None:
         return None
-    if _held_open(passing, view):
+    if _calm(passing, view):
         calm = f"it has been calm for {shown(rule.calm)}"
-        if passing.again and known.alert.firing:
+        if known.alert.firing:
             return passing.ends("repeated", f"{calm}: it fires without a break", incident, calm=True)
-        if passing.again:
-            return passing.ends("resolved", f"{calm}: it no longer fires", incident, calm=True)
+        return passing.ends("resolved", f"{calm}: it no longer fires", incident, calm=True)
+    if _held_open(passing, view):
         return passing.ends("flapping", f"it flaps: {incident.ref} is held open until it is calm", incident)
     if alert.firing and not known.alert.firing and not passing.late and not alert.test:
         passing.flaps = rule.flaps(rule.begun(known.fired, alert.starts_at))

@@ -122,6 +122,10 @@ class Consequences:
             one.flaps.append(alert)
         if passing.late:
             one.resolved.append(alert)
+        elif known is not None and known.calm_at and not known.alert.firing and known.incident_id == one.incident_id:
+            one.resolved.append(
+                known.alert
+            )  # while it flapped its end did not count, and then a person resolved the incident
         if verdict.outcome == "opened":
             one.group_key = verdict.group_key
             one.storm = verdict.reason if verdict.storm else ""

@@ -254,8 +254,10 @@ FLAPPING = [
          replace(FIRED, calm_at=NOW), OPEN, signal=FLAPS, again=True, incident_id=1, flags=("calm",)),
     Case("calm: it is over", resolve(), "resolved", "it has been calm for 15m: it no longer fires",
          replace(RESOLVED, calm_at=NOW), OPEN, signal=FLAPS, again=True, incident_id=1, flags=("calm",)),
-    Case("calm, but a person has resolved the incident", resolve(), "repeated", "it is resolved already (INC-1)",
-         replace(RESOLVED, calm_at=NOW), JUST_RESOLVED, signal=FLAPS, again=True, incident_id=1),
+    Case("calm and over, but a person has resolved the incident", resolve(), "resolved", "it has been calm for 15m: it no longer fires",
+         replace(RESOLVED, calm_at=NOW), JUST_RESOLVED, signal=FLAPS, again=True, incident_id=1, flags=("calm",)),
+    Case("calm and firing, but a person has resolved the incident", alert(starts_at=ago(10)), "repeated",
+         "still firing; INC-1 was resolved a short while ago", replace(FIRED, calm_at=NOW), JUST_RESOLVED, signal=FLAPS, again=True, incident_id=1),
     Case("its incident was resolved by a person", alert(), "reopened", "INC-1 was resolved less than 0:30:00 ago",
          replace(RESOLVED, calm_at=ago(-10)), JUST_RESOLVED, JUST_RESOLVED, signal=FLAPS, incident_id=1),
 ]  # fmt: skip

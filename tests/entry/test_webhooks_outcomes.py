@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from bot.domain.alert import Alert
-from bot.domain.incoming import Acknowledged, ChangeEvent, Parsed
+from bot.domain.incoming import Acknowledged, ChangeEvent, Incoming, Parsed
 from bot.entry.arrivals import SourceEntry
 from bot.entry.auth import Bearer
 from bot.entry.auth_hmac import Signed
 from bot.errors import BadInput, TryLater
-from tests.entry.webhook_fakes import BEARER, NOW, SECRET, TOKEN, Intake, Saying, serving, signature
+from tests.entry.webhook_fakes import BEARER, NOW, SECRET, TOKEN, Intake, Saying, arrivals, serving, signature
 
 ALERT = Alert("pd", "1", True, {"alertname": "A"}, {}, NOW)
 CHANGE = ChangeEvent("pd", "deploy/1", "deployment", "checkout 1.4.2", NOW, "success", "checkout", "prod", "ada")
@@ -166,3 +168,16 @@ async def test_a_form_has_bounds(body: str, status: int) -> None:
     async with serving(Intake(), saying(WHOLE)) as client:
         headers = {**BEARER, "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         assert (await client.post("/webhooks/pd", data=body.encode(), headers=headers)).status == status
+
+
+@pytest.mark.parametrize(("size", "apart"), [(100, False), (100_000, True)])
+async def test_a_large_body_is_parsed_apart_so_that_nobody_waits_for_it(size: int, apart: bool) -> None:
+    threads: list[int] = []
+
+    def parse(incoming: Incoming, source: str, params: Any, now: datetime) -> Parsed:
+        threads.append(threading.get_ident())
+        return Parsed()
+
+    outcome = await arrivals(Intake()).taken(SourceEntry("any", parse, None, Bearer([TOKEN])), Incoming(b"x" * size))
+    assert outcome.status == 200
+    assert (threads != [threading.get_ident()]) is apart

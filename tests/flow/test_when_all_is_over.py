@@ -81,7 +81,9 @@ class Day:
 
     def fires(self, number: int) -> list[Alert]:
         labels = {"service": SERVICES[number % len(SERVICES)], "severity": SEVERITIES[number % len(SEVERITIES)]}
-        one = self.firing[f"f{number}"] = self.house.alert(f"Problem{number % 7}", fingerprint=f"f{number}", pod=str(number), **labels)
+        one = self.firing[f"f{number}"] = self.house.alert(
+            f"Problem{number % 7}", fingerprint=f"f{number}", pod=str(number), **labels
+        )
         if self.chance.random() < 0.1:
             self.late.append(one)
         return [] if one in self.late else [one] * self.chance.choice((1, 1, 2))
@@ -103,7 +105,9 @@ class Day:
             ends = now + chance.choice((1, 7, 60)) * MINUTE
             number = await tx.next_id("silence")
             await tx.next_id(SILENCES)
-            await tx.save_silence(Silence(number=number, matchers=matchers, starts_at=now, ends_at=ends, created_at=now))
+            await tx.save_silence(
+                Silence(number=number, matchers=matchers, starts_at=now, ends_at=ends, created_at=now)
+            )
 
         await self.house.store.write(save)
 
@@ -141,7 +145,9 @@ class Day:
         assert standing == set()
 
     async def states(self) -> list[AlertState]:
-        found = await self.house.store.read(lambda tx: tx.alert_states({f"test/f{number}" for number in range(PROBLEMS)}))
+        found = await self.house.store.read(
+            lambda tx: tx.alert_states({f"test/f{number}" for number in range(PROBLEMS)})
+        )
         return list(found.values())
 
 
