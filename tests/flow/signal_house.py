@@ -85,3 +85,8 @@ async def count(house: House) -> int:
 def over(house: House, one: Alert) -> Alert:
     """The same firing, resolved now."""
     return replace(one, firing=False, ends_at=house.clock())
+
+
+def node_down(house: House) -> Alert:
+    """A source of NODE."""
+    return house.alert("NodeDown", fingerprint="node", node="n1", service="nodes")

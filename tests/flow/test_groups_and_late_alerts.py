@@ -11,7 +11,7 @@ from bot.domain.inhibition import Inhibition
 from bot.domain.matching import matcher
 from bot.domain.relabel import Relabel, Relabelling
 from bot.domain.routing import Route
-from tests.flow.signal_house import NODE, count, house_with, log, over, paged, received, silence, state
+from tests.flow.signal_house import NODE, count, house_with, log, node_down, over, paged, received, silence, state
 from tests.support.house import ADA
 
 # ------------------------------------------------------------------------------------------------ groups

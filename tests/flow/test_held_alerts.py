@@ -15,7 +15,19 @@ from bot.domain.quiet import OwnHours, QuietHours
 from bot.domain.routing import Route, Routing
 from bot.domain.silence import Silence
 from bot.flow.judging import SILENCES
-from tests.flow.signal_house import NIGHT, NODE, count, house_with, log, over, paged, received, silence, state
+from tests.flow.signal_house import (
+    NIGHT,
+    NODE,
+    count,
+    house_with,
+    log,
+    node_down,
+    over,
+    paged,
+    received,
+    silence,
+    state,
+)
 from tests.support.house import PEOPLE, rules
 
 # ------------------------------------------------------------------------------------------------ silences

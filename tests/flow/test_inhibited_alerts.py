@@ -6,14 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.alert import Alert
 from bot.domain.inhibition import Dependencies, Inhibition
-from tests.flow.signal_house import NODE, count, house_with, log, over, paged, received, silence, state
-from tests.support.house import House
-
-
-def node_down(house: House, firing: bool = True) -> Alert:
-    return house.alert("NodeDown", firing, "node", node="n1", service="nodes")
+from tests.flow.signal_house import NODE, count, house_with, log, node_down, over, paged, received, silence, state
 
 
 async def test_an_inhibited_alert_pages_when_its_source_resolves() -> None:

@@ -151,11 +151,10 @@ class Day:
         return list(found.values())
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, 2, 54, 66, 1054])  # the last three found something once
 async def test_nothing_is_forgotten_and_in_the_end_nothing_is_left(seed: int) -> None:
     day = Day(random.Random(seed), House(await open_store("memory://"), rules(signal=SIGNAL), clock=HandClock(MORNING)))
     for _ in range(40):
         await day.step()
     await day.ends()
-    outcomes = Counter(one.state for one in await day.incidents())
-    assert outcomes, "there was something"
+    assert len(await day.incidents()) > 3, "there was something"
