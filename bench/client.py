@@ -56,7 +56,7 @@ class Alerts:
         return (
             f'{{"status":"firing","labels":{{"alertname":"{name}","service":"{service}","cluster":"prod-{number % 4}",'
             f'"namespace":"ns-{problem % 30}","pod":"{service}-{number:08x}","instance":"10.0.{number % 250}.{number // 250 % 250}:9100",'
-            f'"severity":"{("critical", "warning", "info")[problem % 3]}","team":"shop"}},"annotations":{{"summary":"{service} is unhealthy",'
+            f'"severity":"{("critical", "error", "warning")[problem % 3]}","team":"shop"}},"annotations":{{"summary":"{service} is unhealthy",'
             f'"description":"{"The error ratio is above what was agreed upon. " * 4}","runbook_url":"https://runbooks.example.org/{name}"}},'
             f'"startsAt":"{self._starts}","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://prometheus.example.org/graph?g0.expr=up",'
             f'"fingerprint":"{number:016x}"}}'

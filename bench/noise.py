@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ def inhibitions() -> list[dict[str, Any]]:
         {
             "name": f"rule {number}",
             "source": [f'alertname="Down{number}"', 'severity="critical"'],
-            "target": [f'alertname=~"Alert{number}|Other{number}.*"', 'severity=~"warning|info"'],
+            "target": [f'alertname=~"Alert{number}|Other{number}.*"', 'severity=~"error|warning"'],
             "equal": ["cluster", "service"],
         }
         for number in range(INHIBITIONS)
@@ -52,7 +52,7 @@ def inhibitions() -> list[dict[str, Any]]:
 
 def routes() -> list[dict[str, Any]]:
     return [
-        {"match": [f'alertname="Alert{number}"', *(['severity=~"critical|warning|info"'] if number % 4 == 0 else [])]}
+        {"match": [f'alertname="Alert{number}"', *(['severity=~"critical|error|warning"'] if number % 4 == 0 else [])]}
         for number in range(ROUTES)
     ]
 
@@ -147,7 +147,7 @@ def _alert(number: int, now: datetime) -> Alert:
         "namespace": f"ns-{problem % 30}",
         "pod": f"{service}-{number:08x}",
         "instance": f"10.0.{number % 250}.{number // 250 % 250}:9100",
-        "severity": ("critical", "warning", "error")[problem % 3],
+        "severity": ("critical", "error", "warning")[problem % 3],
         "team": "shop",
     }
     return Alert("am", f"{number:016x}", True, labels, {"summary": f"{service} is unhealthy"}, now)
@@ -156,19 +156,22 @@ def _alert(number: int, now: datetime) -> Alert:
 # ------------------------------------------------------------------------------------------------ the whole program
 
 
-async def served(folder: Path, slack: Slack, slices: int, seconds: float) -> dict[str, Any]:
+async def served(folder: Path, slack: Slack, active: int, slices: int, seconds: float) -> dict[str, Any]:
     """Accepted alerts a second, all new, on SQLite: with everything, and with none of it."""
+    rules = {"none": {}, "many": {"inhibit": inhibitions(), "route": {"routes": routes()}}}
     async with AsyncExitStack() as stack:
-        sides: dict[str, _Running] = {}
-        for name, more in (("none", {}), ("many", {"inhibit": inhibitions(), "route": {"routes": routes()}})):
+
+        async def started(name: str, more: Mapping[str, Any]) -> _Running:
             place = folder / f"noise-{name}"
             place.mkdir()
             database = sqlite_database(place)
             if more:
                 await _silenced(database.url)
-            server = await stack.enter_async_context(tocsin(place, database, slack, PACE, more))
-            sides[name] = _Running(server)
-        await sides["many"].prime(ACTIVE)
+            return _Running(await stack.enter_async_context(tocsin(place, database, slack, PACE, more)))
+
+        servers = await asyncio.gather(*(started(name, more) for name, more in rules.items()))
+        sides = dict(zip(rules, servers, strict=True))
+        await sides["many"].prime(active)
         for _ in range(slices):
             for side in sides.values():
                 await side.pour(seconds)
@@ -226,4 +229,5 @@ class _Running:
 
 async def measure(folder: Path, slack: Slack, *, quick: bool) -> dict[str, Any]:
     alone = await asyncio.to_thread(triage_alone, 10 if quick else 60)
-    return {"triage": alone, "served": await served(folder, slack, 2 if quick else 8, 0.5 if quick else 1.5)}
+    how = (ACTIVE // 10, 2, 0.5) if quick else (ACTIVE, 8, 1.5)
+    return {"triage": alone, "served": await served(folder, slack, *how)}

@@ -71,6 +71,7 @@ from bot.room.room import SlackRoom
 from bot.store import open_store
 
 TIDY_SECONDS = 60.0
+LINGER = 1.0  # how long the rest of a refused body is read, which aiohttp also unpacks
 SLACK_DEDUPLICATION = timedelta(hours=1)
 OpenStore = Callable[[str], Awaitable[Store]]
 log = structlog.get_logger("app")
@@ -289,7 +290,9 @@ async def entrances(tocsin: Tocsin) -> AsyncIterator[None]:
     """Open to alerts and to Slack; at the end nothing new is taken and what has arrived is stored."""
     server = tocsin.config.server
     logging.getLogger("aiohttp.server").addFilter(problems.worth_a_trace)
-    runner = web.AppRunner(tocsin.site, access_log=None, handle_signals=False, shutdown_timeout=5.0)
+    runner = web.AppRunner(
+        tocsin.site, access_log=None, handle_signals=False, shutdown_timeout=5.0, lingering_time=LINGER
+    )
     await runner.setup()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(tocsin.intake.run())

@@ -50,5 +50,5 @@ def test_the_benchmark_runs_and_nothing_that_was_accepted_is_missing(tmp_path: P
     alone, served = figures["signal"]["triage"], figures["signal"]["served"]
     assert alone["none"] >= alone["many"] > 0
     assert all(served[name]["accepted"] == served[name]["rows"] > 100 for name in ("none", "many"))
-    assert served["many"]["accepted"] > 10_000, "its active alerts are among them"
+    assert served["many"]["accepted"] > 1_000, "its active alerts are among them"
     assert served["ratio_by_cpu"] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bot.domain.alert import Alert
 from bot.domain.flapping import Flapping
 from bot.domain.inhibition import Inhibition
 from bot.domain.quiet import QuietHours
@@ -26,3 +27,8 @@ class Signal:
     quiet: tuple[QuietHours, ...] = ()
     storm: Storm = field(default_factory=Storm)
     maintenance: tuple[Silence, ...] = ()
+
+    def name_of(self, alert: Alert) -> str:
+        """What others may be told of an alert as the reason why theirs is held: nothing of one that is private."""
+        routes = self.routing.find(alert.labels) if self.routing.any_private else ()
+        return "an alert that is private" if any(route.private for route in routes) else alert.summary

@@ -264,7 +264,7 @@ def _in_group(passing: Passing, incident: Incident) -> Verdict:
         )
     if incident.is_open:
         return passing.ends("joined", f"{incident.ref} is open for this group (by {route.by})", incident, **more)
-    reason = f"{incident.ref} was resolved less than {route.reopen_within} ago"
+    reason = f"{incident.ref} was resolved less than {shown(route.reopen_within)} ago"
     return passing.ends("reopened", reason, incident, **more)
 
 

@@ -178,7 +178,7 @@ class Intake:
                 moved.append(replace(state, inhibits=keys))
         if moved:
             await tx.save_alerts(moved, ())
-            await tx.stand_under({one.alert.key: (one.alert.summary, one.inhibits) for one in moved})
+            await tx.stand_under({one.alert.key: (signal.name_of(one.alert), one.inhibits) for one in moved})
         return states[-1].alert.key if states else ""
 
     async def _release(self, tx: Tx) -> None:

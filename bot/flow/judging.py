@@ -15,6 +15,7 @@ from bot.domain.incident import Incident
 from bot.domain.passing import Passing, Verdict, View
 from bot.domain.ports import Tx
 from bot.domain.rules import Rules
+from bot.domain.signal import Signal
 from bot.domain.silence import Silence, Silences
 from bot.domain.storm import storm_key
 from bot.domain.triage import over_already, triage
@@ -133,7 +134,7 @@ def _stand_together(view: View, new: Iterable[Passing], now: datetime) -> None:
     for one in new:
         if one.relabelled.alert is not None and not over_already(one, now):
             for key in view.signal.inhibition.holds(one.alert, one.severity):
-                view.inhibitors[key] = {**view.inhibitors.get(key, {}), one.alert.key: one.alert.summary}
+                view.inhibitors[key] = {**view.inhibitors.get(key, {}), one.alert.key: view.signal.name_of(one.alert)}
 
 
 def _count_openings(view: View, new: Iterable[Passing], opened: Sequence[tuple[str, datetime]]) -> None:
@@ -180,7 +181,7 @@ async def _judged(tx: Tx, passings: Sequence[Passing], view: View, rules: Rules,
             log.append(_logged(passing, verdict, now))
     changes = consequences.changes()
     await tx.save_alerts(list(changed.values()), log)
-    await _save_standing(tx, before, changed)
+    await _save_standing(tx, rules.signal, before, changed)
     if gone and await tx.look_again(gone, now):
         await tx.ask([effects.recheck(now + timedelta(milliseconds=1))])
     await tx.ask(effects.recheck(at) for at in sorted({one.again_at for one in changed.values() if one.again_at}))
@@ -216,11 +217,15 @@ def _leave(view: View, known: AlertState | None, state: AlertState) -> set[str]:
     return left
 
 
-async def _save_standing(tx: Tx, before: Mapping[str, AlertState | None], changed: Mapping[str, AlertState]) -> None:
+async def _save_standing(
+    tx: Tx, signal: Signal, before: Mapping[str, AlertState | None], changed: Mapping[str, AlertState]
+) -> None:
     """Sources that stand under other keys than before."""
     stood = {key: known.inhibits if known else () for key, known in before.items()}
     standing = {
-        key: (state.alert.summary, state.inhibits) for key, state in changed.items() if state.inhibits != stood[key]
+        key: (signal.name_of(state.alert), state.inhibits)
+        for key, state in changed.items()
+        if state.inhibits != stood[key]
     }
     if standing:
         await tx.stand_under(standing)

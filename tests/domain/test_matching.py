@@ -159,3 +159,10 @@ def test_what_prometheus_reads_is_read_alike() -> None:
 def test_a_text_of_many_spaces_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="not a matcher"):
         matcher(text)
+
+
+@pytest.mark.parametrize("text", ['"größe 🙂"="XL 日本"', "größe🙂=XL日本", "größe🙂 = XL日本", '"größe 🙂"=~"XL .+"'])
+def test_names_may_be_any_text_as_in_alertmanagers_utf_8_mode(text: str) -> None:
+    """https://prometheus.io/docs/alerting/latest/configuration/#label-matchers ; Alertmanager can do this since 0.27."""
+    assert matcher(text).matches({"größe 🙂": "XL 日本", "größe🙂": "XL日本"})
+    assert not matcher(text).matches({"größe": "XL日本"})

@@ -238,7 +238,7 @@ IT_FLAPS = "flapping: it has begun to fire 3 times within 30m"
 FLAPPING = [
     Case("once too often", alert(), "joined", "INC-1 is open for this group (by alertname, service)", TWICE, OPEN, OPEN, signal=FLAPS,
          incident_id=1, flags=("flaps",), trail=(IT_FLAPS, ROUTED)),
-    Case("once too often, and back", alert(), "reopened", "INC-1 was resolved less than 0:30:00 ago", TWICE, JUST_RESOLVED, JUST_RESOLVED,
+    Case("once too often, and back", alert(), "reopened", "INC-1 was resolved less than 30m ago", TWICE, JUST_RESOLVED, JUST_RESOLVED,
          signal=FLAPS, incident_id=1, flags=("flaps",)),
     Case("once too often, in a new incident", alert(), "opened", NOTHING_OPEN, TWICE, CLOSED, signal=FLAPS, flags=("flaps",),
          trail=(IT_FLAPS, ROUTED, GROUPED)),
@@ -258,7 +258,7 @@ FLAPPING = [
          replace(RESOLVED, calm_at=NOW), JUST_RESOLVED, signal=FLAPS, again=True, incident_id=1, flags=("calm",)),
     Case("calm and firing, but a person has resolved the incident", alert(starts_at=ago(10)), "repeated",
          "still firing; INC-1 was resolved a short while ago", replace(FIRED, calm_at=NOW), JUST_RESOLVED, signal=FLAPS, again=True, incident_id=1),
-    Case("its incident was resolved by a person", alert(), "reopened", "INC-1 was resolved less than 0:30:00 ago",
+    Case("its incident was resolved by a person", alert(), "reopened", "INC-1 was resolved less than 30m ago",
          replace(RESOLVED, calm_at=ago(-10)), JUST_RESOLVED, JUST_RESOLVED, signal=FLAPS, incident_id=1),
 ]  # fmt: skip
 
@@ -334,7 +334,7 @@ WAITING = replace(UNOWNED, held=Held("waiting", WAITING_FOR, ago(-1)))
 GROUPS = [
     Case("the first of its group", alert(), "opened", NOTHING_OPEN, trail=(ROUTED, GROUPED)),
     Case("another of its group", alert(), "joined", "INC-2 is open for this group (by alertname, service)", group=IN_GROUP, incident_id=2),
-    Case("back in time", alert(), "reopened", "INC-2 was resolved less than 0:30:00 ago", group=incident(State.RESOLVED, ago(30), number=2),
+    Case("back in time", alert(), "reopened", "INC-2 was resolved less than 30m ago", group=incident(State.RESOLVED, ago(30), number=2),
          incident_id=2),
     Case("back too late", alert(), "opened", NOTHING_OPEN, group=incident(State.RESOLVED, ago(30.01), number=2)),
     Case("back after it was closed", alert(), "opened", NOTHING_OPEN, group=incident(State.CLOSED, ago(1), number=2)),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.domain import effects
 from bot.domain.incident import State
-from bot.domain.inhibition import Inhibition
+from bot.domain.inhibition import Inhibition, InhibitRule
 from bot.domain.matching import matcher
 from bot.domain.people import Directory, Person
 from bot.domain.ports import Tx
@@ -234,3 +234,15 @@ async def test_what_nobody_is_responsible_for_any_more_is_not_looked_at_for_ever
     await house.wait(hours=2)
     assert (await state(house)).again_at is None
     assert [line.outcome for line in await log(house)] == ["silenced", "ignored"]
+
+
+async def test_a_private_alert_that_holds_another_is_not_named_there() -> None:
+    private = Route(path="root/0", key="root/0", matchers=(matcher('alertname="Secret"'),), policy="shop", private=True)
+    rule = InhibitRule("why", (matcher('alertname="Secret"'),), (matcher('alertname="Broken"'),))
+    house = await house_with(routing=Routing(Route(policy="shop", routes=(private,))), inhibition=Inhibition([rule]))
+    await house.receive(house.alert("Secret", fingerprint="s"), house.alert())
+    (line,) = await house.store.read(lambda tx: tx.alert_log("test/f1"))
+    assert (line.outcome, line.reason) == ("inhibited", "inhibition rule 'why': held by an alert that is private")
+    await house.receive(house.alert())
+    (line, _) = await house.store.read(lambda tx: tx.alert_log("test/f1"))
+    assert line.reason == "inhibition rule 'why': held by an alert that is private"
