@@ -59,7 +59,7 @@ CHANGING = [name for name in ACTING if ACTIONS[name].Plugin.writes]
 
 def test_a_plugin_is_named_by_its_file_and_an_action_by_its_system_and_verb() -> None:
     assert list(ACTIONS) == sorted(USES)
-    assert list(GATHERERS) == ["events", "logs", "metrics", "pods", "rollouts"]
+    assert list(GATHERERS) == ["changes", "events", "logs", "metrics", "pods", "rollouts"]
 
 
 def test_a_kind_that_does_not_exist_is_refused() -> None:

@@ -239,7 +239,7 @@ async def test_what_nobody_is_responsible_for_any_more_is_not_looked_at_for_ever
 async def test_a_private_alert_that_holds_another_is_not_named_there() -> None:
     private = Route(path="root/0", key="root/0", matchers=(matcher('alertname="Secret"'),), policy="shop", private=True)
     rule = InhibitRule("why", (matcher('alertname="Secret"'),), (matcher('alertname="Broken"'),))
-    house = await house_with(routing=Routing(Route(policy="shop", routes=(private,))), inhibition=Inhibition([rule]))
+    house = await house_with(Route(policy="shop", routes=(private,)), inhibition=Inhibition([rule]))
     await house.receive(house.alert("Secret", fingerprint="s"), house.alert())
     (line,) = await house.store.read(lambda tx: tx.alert_log("test/f1"))
     assert (line.outcome, line.reason) == ("inhibited", "inhibition rule 'why': held by an alert that is private")

@@ -2,7 +2,7 @@
 
 `deploy main (f95f852b) to production: success, 12 min before the incident (checkout, by codertocat) https://…`. The service's own changes come
 first; where there are few, those of the services that it depends on and of the same environment or namespace join them. Source: the deliveries of
-sources such as `github` and `gitlab`; *permissions*: none.
+sources such as `github` and `gitlab`. *Permissions*: none.
 """
 
 from __future__ import annotations
