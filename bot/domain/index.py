@@ -38,7 +38,7 @@ class Index:
         left = self._all
         for column in self._columns:
             value = labels.get(column.name, "")
-            left &= column.unequal | column.equal.get(value, 0)
+            left &= column.equal.get(value, column.unequal)
             if left and column.asks:
                 left = column.left(value, left)
             if not left:
@@ -65,7 +65,7 @@ class _Column:
 
     def __init__(self, name: str, conditions: Mapping[int, Sequence[Matcher]], every: int) -> None:
         self.name = name
-        self.equal: dict[str, int] = defaultdict(int)  # per value the rules that want just it
+        self.equal: dict[str, int] = defaultdict(int)  # per value the rules that want just it, and those of `unequal`
         self.unequal = every  # the rules that ask nothing of this name, or not by one equality
         others: dict[tuple[Matcher, ...], int] = defaultdict(int)
         for number, matchers in conditions.items():
@@ -75,6 +75,8 @@ class _Column:
                 self.unequal &= ~bit
             else:
                 others[tuple(matchers)] |= bit
+        for value in self.equal:
+            self.equal[value] |= self.unequal
         self._others = list(others.items())
         self._remembered: dict[str, int] = {}
         self.asks = len(self._others)

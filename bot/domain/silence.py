@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.domain.index import Index
+from bot.domain.index import Index, bits
 from bot.domain.matching import Matcher, matcher
 from bot.domain.windows import Window
 
@@ -91,9 +91,10 @@ class Silences:
 
     def covering(self, labels: Mapping[str, str], now: datetime) -> Silence | None:
         """The one that covers these labels now; of several the one that lasts longest."""
-        if not self.all:
+        matching = self._index.mask(labels) if self.all else 0
+        if not matching:
             return None
-        found = [one for number in self._index.matching(labels) if (one := self.all[number]).covers(now)]
+        found = [one for number in bits(matching) if (one := self.all[number]).covers(now)]
         return max(found, key=lambda one: one.until(now) or NEVER, default=None)
 
     def matching(self, labels: Mapping[str, str]) -> list[Silence]:

@@ -135,7 +135,12 @@ def _decision(why: Why) -> list[str]:
     if why.stage:
         quiet = [name for name, word in why.stages if word == "no"]
         passed = f"; nothing to say: {', '.join(quiet)}" if quiet else ""
-        lines.append(f"    decided by the stage *{why.stage}*{passed}")
+        decided = (
+            "nothing held it"
+            if why.outcome in ("opened", "joined", "reopened")
+            else f"decided by the stage *{why.stage}*"
+        )
+        lines.append(f"    {decided}{passed}")
     if why.routes:
         severity = f", severity {mrkdwn.line(why.severity, 40)}" if why.severity else ""
         lines.append(f"    route {mrkdwn.line(', then '.join(why.routes), 200)}{severity}")
