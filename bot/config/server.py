@@ -64,7 +64,22 @@ def host_and_port(text: str) -> str:
 Listen = Annotated[str, AfterValidator(host_and_port)]
 
 
-class Smtp(Part):
+class Listening(Part):
+    """Something that is served at an address of this machine."""
+
+    listen: Listen
+
+    @property
+    def host(self) -> str:
+        """Empty for all addresses."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+class Smtp(Listening):
     """Where e-mail to sources of the type `email` comes in. Nothing is relayed, and nobody logs in: the address holds the source's token."""
 
     listen: Listen = Field(default="127.0.0.1:2525", description="host:port; :2525 listens on all addresses")
@@ -88,17 +103,8 @@ class Smtp(Part):
             raise ValueError("tls_cert and tls_key belong together; set both or neither")
         return self
 
-    @property
-    def host(self) -> str:
-        """Empty for all addresses."""
-        return self.listen.rpartition(":")[0].strip("[]")
 
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
-
-
-class Server(Part):
+class Server(Listening):
     """Where webhooks, the API and the pages are served."""
 
     listen: Listen = Field(default="127.0.0.1:8080", description="host:port; :8080 listens on all addresses")
@@ -118,15 +124,6 @@ class Server(Part):
         default=20, ge=0, le=600, description="how long to finish what is going on after SIGTERM"
     )
     smtp: Smtp | None = Field(default=None, description="take e-mail as well; nothing listens for it when not set")
-
-    @property
-    def host(self) -> str:
-        """Empty for all addresses."""
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
 
     @property
     def url(self) -> str:

@@ -13,7 +13,7 @@ from bot.config.problems import nearest, quoted
 from bot.config.server import Part
 from bot.domain.flapping import MOST_KEPT
 from bot.domain.severity import DEFAULT_SEVERITIES, BurnRate
-from bot.domain.windows import Clock, Moment, Window
+from bot.domain.windows import Clock, Moment, Window, begins_before_its_end
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Span = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=7))]
@@ -117,8 +117,7 @@ class MaintenanceEntry(Part):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.from_ is not None and self.until is not None and self.from_ >= self.until:
-            raise ValueError(f"ends ({self.until.isoformat()}) before it begins ({self.from_.isoformat()})")
+        begins_before_its_end(self.from_, self.until)
         return self
 
     @property

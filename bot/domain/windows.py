@@ -66,6 +66,12 @@ Moment = Annotated[
 ]
 
 
+def begins_before_its_end(begins: datetime | None, ends: datetime | None) -> None:
+    """Raises ValueError when it does not."""
+    if begins is not None and ends is not None and begins >= ends:
+        raise ValueError(f"ends ({ends.isoformat()}) before it begins ({begins.isoformat()})")
+
+
 class Window(BaseModel):
     """From one moment to another, or every week on some days between two times of day, or both. `covers` is asked with the time it is."""
 
@@ -101,8 +107,7 @@ class Window(BaseModel):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.from_ is not None and self.until is not None and self.from_ >= self.until:
-            raise ValueError(f"ends ({self.until.isoformat()}) before it begins ({self.from_.isoformat()})")
+        begins_before_its_end(self.from_, self.until)
         return self
 
     @property
