@@ -8,9 +8,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# The tests of a file stay together, as they share servers; JOBS=1 for one after the other.
+# The tests of a file stay together, as they share servers, and the long ones (chaos) come first; JOBS=1 for one after the other.
 JOBS ?= 2
-PARALLEL = $(if $(filter-out 0 1,$(JOBS)),-n $(JOBS) --dist loadfile)
+PARALLEL = $(if $(filter-out 0 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 FAST := not slow and not chaos and not browser and not real
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)

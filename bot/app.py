@@ -325,7 +325,9 @@ async def _renewing(tocsin: Tocsin) -> None:
             await asyncio.sleep(1.0)
             tocsin.current.changed.set()
         except Exception:
-            log.exception("held alerts could not be looked at")
+            log.exception("held alerts could not be looked at; trying again in a minute")
+            await asyncio.sleep(TIDY_SECONDS)
+            tocsin.current.changed.set()
 
 
 async def _tidying(tocsin: Tocsin) -> None:

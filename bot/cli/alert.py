@@ -85,18 +85,23 @@ def explain(
 @commands.command("why")
 def why(
     name: Annotated[
-        str, typer.Argument(help="an incident like INC-7, or an alert's fingerprint; nothing: what is held now")
+        str,
+        typer.Argument(
+            help="an incident like INC-7, or an alert's fingerprint (its first letters, as the answer to its webhook has it); nothing, or `held`: what is held now"
+        ),
     ] = "",
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
-    """Say why an alert that came in did or did not page, from the log."""
+    """Say why an alert that came in did or did not page, stage by stage, from the log."""
     settings = loaded(config)
     set_up_logs("error", "console")
 
     async def work() -> list[str]:
         async with app.built(settings, open_store=existing) as tocsin:
             asked = name.strip()
-            return await _why(tocsin.explain, asked) if asked else _held(await tocsin.explain.held())
+            if asked.lower() in ("", "held"):
+                return _held(await tocsin.explain.held())
+            return await _why(tocsin.explain, asked)
 
     _say(run(work()))
 
@@ -137,6 +142,8 @@ def send(
         _say([f"and {len(verdicts) - MOST_SHOWN} more: {_counted(one.outcome for one in verdicts[MOST_SHOWN:])}"])
     if any(verdict.outcome in ("opened", "reopened") for verdict in verdicts):
         typer.echo(_who_pages(settings))
+    if resolve and verdicts and all(verdict.outcome == "ignored" for verdict in verdicts):
+        typer.echo("No such test was sent before: an end needs the same labels (or payload) as its beginning.")
     if any(alert.firing for alert in alerts):
         typer.echo("End it with `tocsin alert test --resolve` and the same options.")
 
@@ -222,14 +229,17 @@ def _alerts(settings: Config, payload: Path, source: str, path: str, header: Seq
         )
         raise BadInput(f"{wrong} (sources: {there})")
     body = _read(payload)
-    headers = dict(_pair(one, ":") for one in header or ())
+    headers = dict(_pair("--header", one, ":") for one in header or ())
     incoming = Incoming(body, {key.lower(): value for key, value in headers.items()}, path.strip("/"))
-    parsed = discover("sources")[entry.type].parse(incoming, name, entry.params, app.now())
+    try:
+        parsed = discover("sources")[entry.type].parse(incoming, name, entry.params, app.now())
+    except BadInput as error:
+        raise BadInput(f"{payload}: source {name!r} ({entry.type}) cannot read it: {error}") from error
     for index, reason in parsed.bad:
         typer.echo(f"alert {index} cannot be read: {reason}", err=True)
     if not parsed.alerts:
         told = f"{len(parsed.changes)} changes" if parsed.changes else "no alert"
-        raise BadInput(f"{payload}: {told} in it for source {name!r}, so there is nothing to explain")
+        raise BadInput(f"{payload}: {told} in it for source {name!r}, so there is nothing to judge")
     return list(parsed.alerts)
 
 
@@ -243,7 +253,7 @@ def _read(payload: Path) -> bytes:
         except OSError as error:
             raise BadInput(f"{payload}: cannot be read: {error.strerror or error}") from error
     if len(body) > LONGEST:
-        raise BadInput(f"{payload}: larger than {LONGEST} bytes")
+        raise BadInput(f"{payload}: larger than {LONGEST} bytes; give one delivery, as the sender sends it")
     return body
 
 
@@ -269,13 +279,13 @@ def _as_test(alert: Alert, labels: dict[str, str], resolve: bool) -> Alert:
 
 
 def _labels(given: Sequence[str] | None) -> dict[str, str]:
-    return dict(_pair(one, "=") for one in given or ())
+    return dict(_pair("--label", one, "=") for one in given or ())
 
 
-def _pair(text: str, between: str) -> tuple[str, str]:
+def _pair(option: str, text: str, between: str) -> tuple[str, str]:
     name, found, value = text.encode(errors="replace").decode().partition(between)  # arguments may hold broken bytes
     if not found or not name.strip():
-        raise BadInput(f"{text!r}: wanted NAME{between}VALUE")
+        raise BadInput(f"{option} {text!r}: wanted NAME{between}VALUE")
     return name.strip(), value.strip()
 
 

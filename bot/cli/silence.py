@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
+from zoneinfo import available_timezones
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -25,15 +26,14 @@ from bot.domain.silence import shown_time
 from bot.domain.silence_told import Listed, TakenOver, counted, when
 from bot.domain.silencing import Wish
 from bot.entry.api import facts
-from bot.entry.silence_exchange import GivenOut, given_out, read_file, taken_in
+from bot.entry.silence_exchange import GivenOut, Theirs, given_out, read_file, taken_in
 from bot.entry.silence_words import all_matchers, length, moment, recurring, zone_of
 from bot.errors import BadInput
 from bot.store import open_store
 
 T = TypeVar("T")
 commands = typer.Typer(help="Silences and maintenance windows.", no_args_is_help=True)
-COLUMNS = ("NUMBER", "STATE", "UNTIL", "HIDES", "WHO", "MATCHERS", "REASON")
-WIDTH = 60
+WIDTH = 150
 Number = Annotated[int, typer.Argument(min=1, max=999_999_999, metavar="NUMBER", help="like 42")]
 Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
@@ -43,9 +43,9 @@ def add(
     matchers: Annotated[
         list[str] | None, typer.Argument(metavar="MATCHER...", help="like alertname=HighErrorRate 'service=~\"a|b\"'")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", "-r", help="why, for whoever finds it at night")] = "",
-    lasts: Annotated[str, typer.Option("--for", help="how long, like 2h")] = "",
-    until: Annotated[str, typer.Option(help="when it ends, like 2026-11-22T09:00 or 09:00")] = "",
+    reason: Annotated[str, typer.Option("--reason", "-r", help="why, for whoever finds it at night; needed")] = "",
+    lasts: Annotated[str, typer.Option("--for", help="how long, like 2h; this, --until or --every is needed")] = "",
+    until: Annotated[str, typer.Option(help="when it ends, like 2026-11-22T09:00, 09:00 or 'tomorrow 09:00'")] = "",
     begins: Annotated[str, typer.Option("--from", help="when it begins; now when not given")] = "",
     maintenance: Annotated[bool, typer.Option("--maintenance", help="something is being worked on")] = False,
     every: Annotated[list[str] | None, typer.Option(help="recurring: 'sat,sun 02:00-04:00 Europe/Berlin'")] = None,
@@ -58,7 +58,9 @@ def add(
 ) -> None:
     """Make a silence, or a maintenance window. What begins to fire and is matched pages only when it is over."""
     given = tuple(text for one in matchers or () for text in all_matchers(one))
-    in_zone, now = zone_of(zone), app.now()
+    in_zone, now = zone if zone in available_timezones() else zone_of(zone), app.now()
+    if not reason.strip():
+        raise BadInput("A silence needs a reason: whoever finds it at night must know why. Say it with --reason.")
     if not in_zone:
         raise BadInput(f"--zone: no time zone is called {zone[:60]!r}; write it like Europe/Berlin")
     wish = Wish(
@@ -80,17 +82,21 @@ def add(
 
 @commands.command("list")
 def list_(
-    everything: Annotated[bool, typer.Option("--all", help="also those that are over since lately")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="also those that were over within the last five days")
+    ] = False,
     as_json: Json = False,
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Those that are not over, also the windows of the configuration, and how many alerts each of them hides."""
+    now = app.now()
 
     async def work(tocsin: app.Tocsin) -> list[str]:
         found = [one for one in await tocsin.silences.listing() if everything or one.phase != "expired"]
         if as_json:
             return [json.dumps([facts(one) for one in found], indent=2, ensure_ascii=False)]
-        return _table(found, Shown(tocsin.kit.redact)) if found else ["nothing is silenced"]
+        shown = Shown(tocsin.kit.redact)
+        return [line for one in found for line in _listed(one, shown, now)] or ["nothing is silenced"]
 
     for line in _within(config, work):
         typer.echo(line)
@@ -99,6 +105,7 @@ def list_(
 @commands.command("show")
 def show(number: Number, as_json: Json = False, config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """One whole, with the alerts that it hides now."""
+    now = app.now()
 
     async def work(tocsin: app.Tocsin) -> list[str]:
         found = await tocsin.silences.show(number)
@@ -107,7 +114,7 @@ def show(number: Number, as_json: Json = False, config: ConfigFolder = DEFAULT_F
         shown, silence = Shown(tocsin.kit.redact), found.listed.silence
         lines = [
             f"{silence.ref} of {silence.author or 'nobody'}: {silence.reason}",
-            f"{found.listed.phase}, from {shown_time(silence.starts_at)}, {_until(found.listed)}",
+            f"{_stands(found.listed, now).removesuffix(',')}, from {shown_time(silence.starts_at)}, {_until(found.listed)}",
             *silence.matchers,
             f"hides {counted(found.listed.hides)} now, {counted(found.listed.hid)} in all",
             *(f"  {one.state.alert.key}: {one.state.alert.summary}" for one in found.hidden),
@@ -173,10 +180,12 @@ def import_(
     body = None if _is_url(where) else _file(where)
 
     async def work(tocsin: app.Tocsin) -> list[TakenOver]:
-        found = read_file(body) if body is not None else (await _alertmanager(tocsin, where).silences([]))[1]
+        found = _from_file(where, body) if body is not None else (await _alertmanager(tocsin, where).silences([]))[1]
         return await taken_in(tocsin.silences, found)
 
     outcomes = _within(config, work, fresh=True)
+    if not outcomes:
+        typer.echo("there is no silence there that could be taken over")
     _summed_up(
         [(f"{one.ref} ({one.silence.ref})" if one.silence else one.ref, one.outcome, one.why) for one in outcomes]
     )
@@ -192,7 +201,10 @@ def export(
     async def work(tocsin: app.Tocsin) -> list[GivenOut]:
         return await given_out(tocsin.silences, _alertmanager(tocsin, url))
 
-    _summed_up([(one.ref, one.outcome, one.why) for one in _within(config, work)])
+    outcomes = _within(config, work)
+    if not outcomes:
+        typer.echo("there is no silence here that could be given out")
+    _summed_up([(one.ref, one.outcome, one.why) for one in outcomes])
 
 
 def _summed_up(outcomes: Sequence[tuple[str, str, str]]) -> None:
@@ -202,7 +214,8 @@ def _summed_up(outcomes: Sequence[tuple[str, str, str]]) -> None:
             typer.echo(f"{ref}: {outcome}{': ' + why if why else ''}")
     counts = {name: sum(one[1] == name for one in outcomes) for name in ("new", "moved", "same", "skipped", "refused")}
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    typer.echo(said or "there is none")
+    if said:
+        typer.echo(said)
     if counts["refused"]:
         raise typer.Exit(1)
 
@@ -212,7 +225,7 @@ def _alertmanager(tocsin: app.Tocsin, url: str) -> Alertmanager:
         return Alertmanager(tocsin.kit.http, TypeAdapter(Server).validate_python(url))
     except ValidationError as error:
         why = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise BadInput(f"{url[:100]!r} {why}") from error
+        raise BadInput(f"{url[:100]!r} {why.partition(', like ')[0]}, like http://alertmanager:9093") from error
 
 
 def _is_url(text: str) -> bool:
@@ -226,6 +239,13 @@ def _file(where: str) -> bytes:
         raise BadInput(
             f"{where[:200]!r} is neither an address (http://…) nor a file that can be read: {error.strerror}"
         ) from error
+
+
+def _from_file(where: str, body: bytes) -> list[Theirs]:
+    try:
+        return read_file(body)
+    except BadInput as error:
+        raise BadInput(f"{where[:200]!r}: {error}") from error
 
 
 # ------------------------------------------------------------------------------------------------ what they share
@@ -254,23 +274,22 @@ def _said_by(
     typer.echo(_within(config, within, fresh))
 
 
-def _table(found: Sequence[Listed], shown: Shown) -> list[str]:
-    rows = [COLUMNS, *(_row(one, shown) for one in found)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(COLUMNS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _row(one: Listed, shown: Shown) -> tuple[str, ...]:
+def _listed(one: Listed, shown: Shown, now: datetime) -> list[str]:
+    """One on three lines, none of which is long: how it stands; what it matches; why, and who made it."""
     silence = one.silence
-    return (
-        shown.line(str(silence.number or silence.name)),
-        one.phase,
-        _until(one),
-        f"{one.hides} (of {one.hid})",
-        shown.line(silence.author) or "-",
-        clipped(shown.line(",".join(silence.matchers)), WIDTH),
-        clipped(shown.line(silence.reason), WIDTH),
-    )
+    name = shown.line(silence.number or silence.name)
+    before = f", {one.hid} in all" if one.hid > one.hides else ""
+    author = f" ({shown.line(silence.author)})" if silence.author else ""
+    return [
+        f"{name}: {_stands(one, now)} {_until(one)}, hides {counted(one.hides)} now{before}",
+        f"    {clipped(shown.line(','.join(silence.matchers)), WIDTH)}",
+        f"    {clipped(shown.line(silence.reason), WIDTH)}{author}",
+    ]
+
+
+def _stands(one: Listed, now: datetime) -> str:
+    """`active` only when it hides what would begin to fire now: not so between the times of one that recurs."""
+    return "not now," if one.phase == "active" and not one.silence.covers(now) else one.phase
 
 
 def _until(one: Listed) -> str:

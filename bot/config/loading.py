@@ -280,7 +280,7 @@ class _Loading:
             place = self.folder / folder
             if not os.path.isdir(place):
                 if tocsin.runbooks is not None:
-                    words = f"there is no folder {self._shown(place)}"
+                    words = f"there is no folder {self._shown(place)}; paths begin at the folder of this file"
                     self.problems.append(main.problem(("runbooks", number), words))
                 continue
             paths = self._yaml_files(place)

@@ -33,13 +33,17 @@ class Policy(BaseModel):
 
 
 class Track(BaseModel):
-    """One policy being worked through for one incident. `step` counts levels over all rounds; the next timer carries it."""
+    """One policy being worked through for one incident. `step` counts levels over all rounds; the next timer carries it.
+
+    `passed_over`: somebody was not paged because of their own hours, which may be others for a worse severity.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     policy: Policy
     step: int = 0
     exhausted: bool = False
+    passed_over: bool = False
 
     @property
     def steps(self) -> int:
@@ -66,15 +70,16 @@ class Paging(BaseModel):
 def next_paging(track: Track, directory: Directory, now: datetime, severity: str = "") -> Paging:
     """The next level that has somebody to page for this severity; levels with nobody are skipped at once, with the reason."""
     skipped: list[str] = []
-    step = track.step
+    step, passed_over = track.step, track.passed_over
     while step < track.steps:
         rounds, index = divmod(step, len(track.policy.levels))
         level = track.policy.levels[index]
-        targets, reasons = _reachable(level, directory, now, severity)
+        targets, reasons, off = _reachable(level, directory, now, severity)
+        passed_over = passed_over or off
         skipped += [f"level {index + 1}: {reason}" for reason in reasons]
         step += 1
         if targets:
-            moved = track.model_copy(update={"step": step})
+            moved = track.model_copy(update={"step": step, "passed_over": passed_over})
             return Paging(
                 track=moved,
                 targets=targets,
@@ -84,13 +89,17 @@ def next_paging(track: Track, directory: Directory, now: datetime, severity: str
                 round=rounds + 1,
                 next_due=now + level.timeout,
             )
-    moved = track.model_copy(update={"step": step, "exhausted": True})
+    moved = track.model_copy(update={"step": step, "exhausted": True, "passed_over": passed_over})
     return Paging(track=moved, skipped=tuple(skipped))
 
 
-def _reachable(level: Level, directory: Directory, now: datetime, severity: str) -> tuple[tuple[str, ...], list[str]]:
+def _reachable(
+    level: Level, directory: Directory, now: datetime, severity: str
+) -> tuple[tuple[str, ...], list[str], bool]:
+    """Whom to page, why not the others, and whether somebody's own hours are among the reasons."""
     targets: list[str] = []
     reasons: list[str] = []
+    off = False
     for wanted in level.targets:
         target = directory.resolve(wanted, now)
         if target is None:
@@ -100,6 +109,7 @@ def _reachable(level: Level, directory: Directory, now: datetime, severity: str)
         if target.startswith("person:") and (person is None or not person.slack):
             reasons.append(f"{target} has no way to be paged")
         elif (free_at := directory.free_at(target, severity, now)) is not None:
+            off = True
             day = "%Y-%m-%d " if free_at - now >= timedelta(days=1) else ""
             hours = f"does not want to be paged for {severity} before {free_at.strftime(f'{day}%H:%M %Z')}".rstrip()
             reasons.append(f"{directory.name_of(target)} {hours} (quiet in oncall.yaml)")
@@ -107,4 +117,4 @@ def _reachable(level: Level, directory: Directory, now: datetime, severity: str)
             targets.append(target)
     if not level.targets:
         reasons.append("nobody is on it")
-    return tuple(targets), reasons
+    return tuple(targets), reasons, off

@@ -32,7 +32,7 @@ OPEN = (State.TRIGGERED, State.ACKNOWLEDGED, State.MITIGATED)
 
 
 class Incident(BaseModel):
-    """One problem. `firing` and `alerts` count alert keys; `epoch` counts how often paging has begun: opened, reopened, escalated by hand.
+    """One problem. `firing` and `alerts` count alert keys; `epoch` counts how often paging has begun: opened, reopened, escalated, worse.
 
     `media`: through what it may reach people (none said: through all). `storm_at`: it stands for a storm, which took in its latest problem then;
     `problems` names the first of them. `flapping`: the alerts that hold it open. `news_at`: when its channel was last told of alerts that joined.

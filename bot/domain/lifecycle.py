@@ -165,7 +165,7 @@ def alerts_received(
                 data={"alerts": _described(firing), "count": len(firing)},
                 firing=current.firing + len(firing),
                 alerts=current.alerts + len(firing) - known,
-                storm_at=now if current.storm_at else None,
+                storm_at=now if current.storm_at and len(firing) > known else current.storm_at,
                 problems=_problems(current.problems, firing) if current.storm_at else (),
             )
         )

@@ -1,16 +1,17 @@
-"""Paging as it shows in an incident: a level is paged, a page has left, somebody asks for more people, nobody is left. Called by flow/escalation."""
+"""Paging as it shows in an incident: a level is paged, a page has left, more people are needed, nobody is left. Called by flow."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
 from bot.domain import effects
 from bot.domain.effects import Priority
-from bot.domain.escalation import Paging, Track
+from bot.domain.escalation import Paging, Policy, Track
 from bot.domain.incident import Change, Incident, State, entered, refreshed, warned
 from bot.domain.naming import english_list
-from bot.domain.people import Actor
+from bot.domain.people import TOCSIN, Actor
 
 
 def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime) -> Change:
@@ -61,21 +62,72 @@ def escalated_by_hand(incident: Incident, actor: Actor, now: datetime) -> Change
         Track(policy=track.policy) if track.exhausted or track.step >= track.steps else track
         for track in incident.tracks
     )
+    return _begun(incident, f"{actor.name} escalated {incident.ref}", tracks, range(len(tracks)), now, actor=actor)
+
+
+def begins_anew(incident: Incident) -> bool:
+    """Whether somebody has to be paged again when it becomes worse: not while everybody in turn is being paged for it anyway."""
+    tracks = incident.tracks
+    goes_on = incident.state is State.TRIGGERED and not any(one.exhausted or one.passed_over for one in tracks)
+    return incident.is_open and bool(tracks) and not goes_on
+
+
+def worse(incident: Incident, before: str, now: datetime) -> Change:
+    """It is more severe than it was (`before`): who has it has acknowledged less than it is, so paging begins anew."""
+    if not begins_anew(incident):
+        return Change(incident)
+    when = f" when {incident.acknowledged_by} acknowledged it" if incident.acknowledged_by else ""
+    text = f"{incident.ref} is {incident.severity} now, and was {before}{when}: paging begins anew"
+    tracks = tuple(Track(policy=track.policy) for track in incident.tracks)
+    return _begun(incident, text, tracks, range(len(tracks)), now)
+
+
+def further(incident: Incident, policies: Iterable[Policy]) -> tuple[Policy, ...]:
+    """Those of the policies that the incident does not page yet."""
+    known = {track.policy.key for track in incident.tracks}
+    return tuple(policy for policy in policies if policy.key not in known)
+
+
+def paged_as_well(incident: Incident, policies: Iterable[Policy], now: datetime) -> Change:
+    """An alert that joined takes further routes: their people hear of it as well. Who has acknowledged it before is not paged again."""
+    new = further(incident, policies)
+    if not new or not incident.is_open:
+        return Change(incident)
+    names = english_list([policy.key for policy in new])
+    text = f"Paging also by policy {names}: an alert that has joined takes its route"
+    tracks = (*incident.tracks, *(Track(policy=policy) for policy in new))
+    numbers = range(len(incident.tracks), len(tracks))
+    if incident.state is not State.TRIGGERED:
+        return _begun(incident, text, tracks, numbers, now)
+    change = refreshed(entered(incident, "escalated", text, now, tracks=tracks), now)
+    return change.ask(*(effects.escalate(incident.id, incident.epoch, number, 0, now) for number in numbers))
+
+
+def _begun(
+    incident: Incident,
+    text: str,
+    tracks: tuple[Track, ...],
+    numbers: Sequence[int],
+    now: datetime,
+    *,
+    actor: Actor = TOCSIN,
+) -> Change:
+    """Paging begins for the tracks of these numbers; the timers of before count no more."""
+    epoch = incident.epoch + 1
     change = entered(
         incident,
         "escalated",
-        f"{actor.name} escalated {incident.ref}",
+        text,
         now,
         actor=actor.name,
         tracks=tracks,
         state=State.TRIGGERED,
         acknowledged_by="",
-        epoch=incident.epoch + 1,
+        epoch=epoch,
     )
-    asked = [
-        effects.escalate(incident.id, incident.epoch + 1, number, track.step, now)
-        for number, track in enumerate(tracks)
-    ]
+    asked = [effects.escalate(incident.id, epoch, number, tracks[number].step, now) for number in numbers]
+    if incident.repeat is not None:
+        asked.append(effects.remind(incident.id, epoch, now + incident.repeat))
     return refreshed(change, now).ask(*asked)
 
 

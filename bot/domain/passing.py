@@ -38,7 +38,7 @@ class Verdict:
     """What became of an alert: one of OUTCOMES, the reason that people read, and what the stages before said.
 
     `held`: set for the outcomes in HELD. `flaps`: it has begun to flap with this firing. `calm`: it flapped, and is calm now. `storm`: its group
-    key is a storm's. `stage`: which one decided.
+    key is a storm's. `worse`: repeated, but more severe than it was. `stage`: which one decided.
     """
 
     outcome: str
@@ -50,6 +50,7 @@ class Verdict:
     flaps: bool = False
     calm: bool = False
     storm: bool = False
+    worse: bool = False
     stage: str = ""
 
 
@@ -58,7 +59,8 @@ class View:
     """All that triage may know beside the configuration. Intake keeps it up to date between the alerts of one batch.
 
     `incidents`: the newest that is not closed, per group key. `inhibitors`: per key of a firing source the alerts that stand under it (their keys,
-    and what people call them). `opened`: per route key, when its latest incidents were opened. `first_paged`: per policy whom it pages first now.
+    and what people call them). `opened`: per route key, when its latest incidents were opened. `first_paged`: per policy whom it pages first now;
+    `on_policy`: whom any of its levels pages.
     """
 
     signal: Signal
@@ -70,6 +72,7 @@ class View:
     inhibitors: MutableMapping[str, Mapping[str, str]] = field(default_factory=dict)
     opened: MutableMapping[str, list[datetime]] = field(default_factory=dict)
     first_paged: Mapping[str, Collection[str]] = field(default_factory=dict)
+    on_policy: Mapping[str, Collection[str]] = field(default_factory=dict)
     directory: Directory = field(default_factory=Directory)
 
     def incident_at(self, known: AlertState | None) -> Incident | None:
@@ -80,7 +83,8 @@ class View:
 class Passing:
     """An alert with what is found out about it on the way; each thing once, and only when a stage asks.
 
-    `again`: nothing came in, it is looked at again because what held it may be over; it is relabelled already then.
+    `again`: nothing came in, it is looked at again because what held it may be over; it is relabelled already then. `put_off`: it has become worse,
+    but there is a reason to stay quiet, so that it counts at its next repeat only.
     """
 
     __slots__ = (
@@ -93,6 +97,7 @@ class Passing:
         "given",
         "known",
         "late",
+        "put_off",
         "relabelled",
         "signal",
         "stage",
@@ -108,6 +113,7 @@ class Passing:
         self.alert = self.relabelled.alert or given
         self.trail: list[str] = []
         self.late = False
+        self.put_off = False
         self.flaps = False
         self.stage = ""
         self._routes: tuple[Route, ...] | None = None

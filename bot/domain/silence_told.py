@@ -147,10 +147,10 @@ def counted(number: int, what: str = "alert") -> str:
 
 
 def when(windows: Sequence[Window]) -> str:
-    """`every sat, sun 02:00-04:00 Europe/Berlin`."""
+    """`every sat,sun 02:00-04:00 Europe/Berlin`, as it can be given to make another one."""
     said = []
     for window in windows:
-        days = ", ".join(window.days) or "day"
+        days = ",".join(window.days) or "day"
         hours = f" {window.between[0]:%H:%M}-{window.between[1]:%H:%M}" if window.between else ""
         said.append(f"every {days}{hours} {window.zone}")
     return " and ".join(said)

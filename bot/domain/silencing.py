@@ -62,7 +62,7 @@ class Wish:
 def made(number: int, wish: Wish, author: str, now: datetime) -> Silence:
     """The silence that is wished for. BadInput says what is missing or out of bounds; texts come redacted and clipped."""
     if not wish.reason:
-        raise BadInput(f"A {wish.kind} needs a reason: whoever finds it at night must know why. Write it at the end.")
+        raise BadInput(f"A {wish.kind} needs a reason: whoever finds it at night must know why.")
     starts, ends = _span(wish, now)
     if len(wish.windows) > MOST_WINDOWS:
         raise BadInput(f"{len(wish.windows)} recurring times are too many; at most {MOST_WINDOWS}.")

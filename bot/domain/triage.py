@@ -36,10 +36,12 @@ def triage(passing: Passing, view: View, now: datetime) -> Verdict:
 
 
 def relabel(passing: Passing, view: View, now: datetime) -> Verdict | None:
-    """Labels are set and mapped; what a rule drops ends here, unless it is in an incident already: then its end must still be heard of."""
+    """Labels are set and mapped; what a rule drops ends here, unless it fires already: its end must still be heard of, and its incident goes on."""
     found, known = passing.relabelled, passing.known
     if found.alert is None:
-        if known is None or not known.alert.firing or known.incident_id is None:
+        incident = view.incident_at(known)
+        goes_on = not passing.given.firing or (incident is not None and (incident.is_open or incident.reopens(now)))
+        if known is None or not known.alert.firing or not goes_on:
             return passing.ends("dropped", f"relabel rule {found.dropped_by!r} drops it")
         passing.trail.append(f"relabel: rule {found.dropped_by!r} drops it from its next firing on")
     elif found.by:
@@ -65,11 +67,38 @@ def repeated(passing: Passing, view: View, now: datetime) -> Verdict | None:
         passing.trail.append("repeated: it fires already, but has no incident")
         return None
     if incident.is_open:
-        return passing.ends("repeated", f"it is firing already and belongs to {incident.ref}", incident)
+        return _goes_on(passing, view, incident, now)
     if incident.reopens(now):
         return passing.ends("repeated", f"still firing; {incident.ref} was resolved a short while ago", incident)
     passing.trail.append(f"repeated: still firing although {incident.ref} is {incident.state}, so it counts as new")
     return None
+
+
+def _goes_on(passing: Passing, view: View, incident: Incident, now: datetime) -> Verdict:
+    """It fires on. What was acknowledged as a warning is no mere repeat when it is critical, unless there is a reason to stay quiet."""
+    said = f"it is firing already and belongs to {incident.ref}"
+    if not worse(passing, incident):
+        return passing.ends("repeated", said, incident)
+    for stage in (silenced, in_maintenance, inhibited, quiet_hours):
+        if (quiet := stage(passing, view, now)) is not None:
+            passing.put_off = True
+            passing.trail.append(f"repeated: it is {passing.severity} now, but {quiet.reason}")
+            return passing.ends("repeated", said, incident)
+    return passing.ends("repeated", f"{said}; it is {passing.severity} now, which is worse", incident, worse=True)
+
+
+def worse(passing: Passing, incident: Incident) -> bool:
+    """Whether an alert that fires on is more severe than it was, and than its incident is. A person may have made that less severe."""
+    alert, known, taxonomy = passing.alert, passing.known, passing.signal.taxonomy
+    if known is None or not (alert.firing and known.alert.firing) or passing.relabelled.alert is None:
+        return False
+    changed = alert.labels != known.alert.labels or (
+        taxonomy.burn_rate is not None and alert.annotations != known.alert.annotations
+    )
+    if not changed or alert.starts_at < known.alert.starts_at:
+        return False
+    before = Passing(known.alert, passing.signal, again=True).severity
+    return taxonomy.rank(passing.severity) < min(taxonomy.rank(before), taxonomy.rank(incident.severity))
 
 
 def stale(passing: Passing, view: View, now: datetime) -> Verdict | None:
@@ -206,13 +235,19 @@ def resolved(passing: Passing, view: View, now: datetime) -> Verdict | None:
 
 
 def quiet_hours(passing: Passing, view: View, now: datetime) -> Verdict | None:
-    """Not bad enough for this time of day: it waits for the end of the hours, and stands in the digest."""
+    """Not bad enough for this time of day: it waits for the end of the hours, and stands in the digest.
+
+    The most severe waits for people's own hours only when nobody on any level of its policies can be paged.
+    """
     found = held_by(view.signal.quiet, passing.alert.labels, passing.severity, now) if view.signal.quiet else None
     if found is not None:
         hours, until = found
         reason = f"quiet hours {hours.name!r} for {passing.severity} until {shown_time(until)}"
         return _held(passing, "quiet", f"quiet:{hours.name}", reason, until)
-    paged = (view.first_paged.get(route.policy, ()) for route in passing.routes) if view.first_paged else ()
+    whom = view.first_paged
+    if whom and view.signal.taxonomy.rank(passing.severity) == 0:
+        whom = view.on_policy
+    paged = (whom.get(route.policy, ()) for route in passing.routes) if whom else ()
     people = list(dict.fromkeys(target for targets in paged for target in targets))
     free = [view.directory.free_at(target, passing.severity, now) for target in people]
     if free and all(at is not None for at in free):

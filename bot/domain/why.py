@@ -11,6 +11,7 @@ from bot.domain.escalation import Policy, Track, next_paging
 from bot.domain.flapping import shown
 from bot.domain.incident import Incident, State
 from bot.domain.naming import clipped, english_list
+from bot.domain.paging import begins_anew, further
 from bot.domain.passing import Passing, Verdict
 from bot.domain.rules import Rules
 from bot.domain.silence import shown_time
@@ -247,8 +248,21 @@ def _paged(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, inci
     if outcome == "inhibited":
         return Paged(nobody="not while what explains it fires")
     if outcome in ("joined", "repeated", "flapping") and incident is not None:
-        return Paged(nobody=_in_hand(incident))
+        return _joining(passing, verdict, rules, now, incident)
     return Paged()
+
+
+def _joining(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, incident: Incident) -> Paged:
+    """Whom an alert that joins or goes on pages: nobody, unless it is worse than its incident or takes further routes."""
+    if verdict.outcome != "joined" and not verdict.worse:
+        return Paged(nobody=_in_hand(incident))
+    new = further(incident, rules.policies_of(passing.routes))
+    rank = rules.signal.taxonomy.rank
+    if rank(passing.severity) < rank(incident.severity) and begins_anew(incident):
+        policies = (*(track.policy for track in incident.tracks), *new)
+        return _calls(policies, rules, now, passing.severity)
+    severity = rules.signal.taxonomy.worst([passing.severity, incident.severity])
+    return _calls(new, rules, now, severity) if new else Paged(nobody=_in_hand(incident))
 
 
 def _in_hand(incident: Incident) -> str:

@@ -184,7 +184,8 @@ def facts(one: Listed) -> dict[str, Any]:
 
 
 def _time(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None
+    """A window of the configuration may have been there always: null, as for what has no end."""
+    return at.isoformat() if at and at.timestamp() > 0 else None
 
 
 def _incident(given: str | int | None) -> int | None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from bot.domain import lifecycle, ongoing
+from bot.domain import lifecycle, ongoing, paging
 from bot.domain.alert import Alert, AlertState
 from bot.domain.incident import Change, Incident, State
 from bot.domain.lifecycle import Opening
 from bot.domain.passing import Passing, Verdict, View
+from bot.domain.people import TOCSIN
 from bot.domain.routing import Route
 from bot.domain.rules import Rules
 from bot.domain.signal import Signal
@@ -23,8 +24,11 @@ def next_state(passing: Passing, verdict: Verdict, signal: Signal, now: datetime
     """What is kept of the alert after this verdict; None: nothing but the log line."""
     known, alert = passing.known, passing.alert
     if verdict.outcome in NOTHING:
-        if known is not None and (known.held or known.calm_at) and (passing.again or verdict.outcome == "dropped"):
-            return replace(known, held=None, calm_at=None, inhibits=())  # or it would be looked at again and again
+        if known is not None and (passing.again or verdict.outcome == "dropped"):
+            # What flaps and is over is still counted by its incident; everything else would be looked at again and again.
+            calm_at = known.calm_at if not passing.again and not known.alert.firing else None
+            quiet = replace(known, held=None, calm_at=calm_at, inhibits=())
+            return quiet if quiet != known else None
         unheard = known is None and not alert.firing and verdict.outcome == "ignored"
         return AlertState(alert, now, now) if unheard else None
     if known is None:
@@ -36,9 +40,13 @@ def next_state(passing: Passing, verdict: Verdict, signal: Signal, now: datetime
     newest = alert
     if known is not None and known.alert.firing == alert.firing and alert.starts_at < known.alert.starts_at:
         newest = known.alert  # the one that has come in is an older copy
+    if known is not None and alert.firing and (passing.put_off or passing.relabelled.alert is None):
+        newest = known.alert  # compared with that, a later repeat is worse again
     if verdict.outcome == "repeated":
         fired = signal.flapping.begun(before.fired, alert.starts_at) if alert.firing else before.fired
         kept = replace(before, alert=newest, fired=fired)
+        if newest.firing and newest.labels != before.alert.labels:
+            kept = replace(kept, inhibits=signal.inhibition.holds(newest, passing.severity))
         return replace(kept, calm_at=None) if passing.again else kept
     if not alert.firing:
         over = replace(before, alert=_over(alert, known), held=None, inhibits=())
@@ -86,6 +94,7 @@ class _Touched:
     resolved: list[Alert] = field(default_factory=list)
     flaps: list[Alert] = field(default_factory=list)
     calm: list[tuple[Alert, bool]] = field(default_factory=list)
+    worse: list[Passing] = field(default_factory=list)
     known: int = 0
 
 
@@ -101,7 +110,8 @@ class Consequences:
     def note(self, passing: Passing, verdict: Verdict) -> None:
         """One more verdict. Called before the alert's next state is in the view."""
         number, alert = verdict.incident_id, passing.alert
-        if number is None or (verdict.outcome in ("repeated", "ignored", "flapping") and not verdict.calm):
+        nothing = verdict.outcome in ("repeated", "ignored", "flapping") and not (verdict.calm or verdict.worse)
+        if number is None or nothing:
             return
         before = self._view.by_id.get(number)
         if before is not None and before.state is State.CLOSED:
@@ -109,7 +119,9 @@ class Consequences:
         one = self._touched.setdefault(number, _Touched(number, before))
         if verdict.calm:
             one.calm.append((alert, alert.firing))
-        if not alert.firing:
+        if verdict.worse:
+            one.worse.append(passing)
+        elif not alert.firing:
             one.resolved.append(alert)
         elif not verdict.calm:
             self._fires(one, passing, verdict)
@@ -148,11 +160,12 @@ class Consequences:
     def _opened(self, one: _Touched) -> Change:
         first = one.firing[0]  # the one that opened it
         routes: tuple[Route, ...] = first.routes
+        further = (route for each in one.firing if not each.late for route in each.routes)
         opening = Opening(
             group_key=one.group_key,
             labels={} if one.storm else dict(first.group_labels),
             severity=self._rules.signal.taxonomy.worst(each.severity for each in one.firing),
-            policies=self._rules.policies_of(routes),
+            policies=self._rules.policies_of((*routes, *further)),
             route=routes[0],
             service=None if one.storm else self._rules.services.get(first.alert.service),
             media=tuple(dict.fromkeys(medium for each in one.firing for medium in each.media)),
@@ -173,12 +186,14 @@ class Consequences:
             change, firing = Change(one.before), tuple(one.firing)
             if one.reopened_because:
                 change = self._reopened(one, one.before)
+        severe = change.incident.severity
         if firing or one.resolved:
             alerts, resolved = tuple(each.alert for each in firing), tuple(one.resolved)
             severity = self._worst(change.incident.severity, firing)
             change = change.then(
                 lambda current: lifecycle.alerts_received(current, alerts, resolved, one.known, severity, now)
             )
+        change = change.then(partial(self._paged_more, one=one, before=severe))
         for alert in one.flaps:
             change = change.then(
                 partial(ongoing.flapping_begun, alert=alert, rule=self._rules.signal.flapping, now=now)
@@ -187,6 +202,24 @@ class Consequences:
             change = change.then(partial(ongoing.calmed, alert=alert, firing=fires, now=now))
         if change.incident.firing == 0 and change.incident.is_open and one.resolved and self._rules.auto_resolve:
             change = change.then(lambda current: lifecycle.resolved_by_alerts(current, now))
+        return change
+
+    def _paged_more(self, incident: Incident, one: _Touched, before: str) -> Change:
+        """Who has to hear of what has joined or become worse: its further routes' people, and everybody when it is more severe than `before`."""
+        news = tuple(each for each in (*one.firing, *one.worse) if not each.late)
+        if one.before is None:
+            news = tuple(one.worse)
+        if not news:
+            return Change(incident)
+        media = dict.fromkeys((*incident.media, *(medium for each in news for medium in each.media)))
+        change = Change(incident.model_copy(update={"media": tuple(media) if incident.media else ()}))
+        severity = self._worst(incident.severity, tuple(one.worse))
+        change = change.then(partial(lifecycle.severity_set, severity=severity, actor=TOCSIN, now=self._now))
+        policies = self._rules.policies_of(route for each in news for route in each.routes)
+        change = change.then(partial(paging.paged_as_well, policies=policies, now=self._now))
+        rank = self._rules.signal.taxonomy.rank
+        if min(rank(each.severity) for each in news) < rank(before):
+            change = change.then(partial(paging.worse, before=before, now=self._now))
         return change
 
     def _worst(self, severity: str, firing: tuple[Passing, ...]) -> str:

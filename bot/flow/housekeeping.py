@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.domain import effects, lifecycle
 from bot.domain.effects import Effect
-from bot.domain.incident import Incident, entered
+from bot.domain.incident import Incident, State, entered
 from bot.domain.people import TOCSIN
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -16,6 +18,9 @@ from bot.flow.escalation import page_failed
 from bot.flow.intake import Intake
 
 KEEP = timedelta(days=7)
+AT_ONCE = 100  # incidents that are closed in one transaction
+MOST_RESOLVED = 2000
+MOST_SOURCES = 10_000  # of an incident
 
 
 class Housekeeping:
@@ -30,7 +35,9 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         now = self._clock()
-        await self._store.write(lambda tx: _close_old(tx, now))
+        old = await self._store.read(lambda tx: _ready_to_close(tx, now))
+        if old:
+            await self._store.write(lambda tx: _close(tx, old, now))
         while await self._store.prune(now - KEEP) > 0:
             pass
         while await self._store.prune_log(now - self._rules().keep_log) > 0:
@@ -67,9 +74,28 @@ async def _incident_of(tx: Tx, effect: Effect) -> Incident | None:
     return await tx.incident(number) if isinstance(number, int) else None
 
 
-async def _close_old(tx: Tx, now: datetime) -> None:
-    for incident in await tx.resolved_before(now - timedelta(seconds=1)):
-        if incident.resolved_at is not None and not incident.reopens(now):
-            current = await tx.incident(incident.id)
-            if current is not None:
-                await tx.save(lifecycle.closed(current, TOCSIN, now))
+async def _ready_to_close(tx: Tx, now: datetime) -> list[int]:
+    """Those that may be reopened for days stand before others, and must not keep them open."""
+    resolved = await tx.resolved_before(now - timedelta(seconds=1), MOST_RESOLVED)
+    return [one.id for one in resolved if not one.reopens(now)][:AT_ONCE]
+
+
+async def _close(tx: Tx, numbers: Sequence[int], now: datetime) -> None:
+    await tx.lock("intake")  # before any incident is locked, as intake does
+    for number in numbers:
+        current = await tx.incident(number)
+        if current is not None and current.state is State.RESOLVED and not current.reopens(now):
+            await tx.save(lifecycle.closed(current, TOCSIN, now))
+            if current.firing:
+                await _let_go(tx, number, now)
+
+
+async def _let_go(tx: Tx, number: int, now: datetime) -> None:
+    """A person has said that it is over, and its alerts have not been heard of since: what they hold is looked at again (P3)."""
+    sources = [one for one in await tx.alerts_of(number, MOST_SOURCES) if one.alert.firing and one.inhibits]
+    if not sources:
+        return
+    await tx.save_alerts([replace(one, inhibits=()) for one in sources], ())
+    await tx.stand_under({one.alert.key: (one.alert.summary, ()) for one in sources})
+    if await tx.look_again({key for one in sources for key in one.inhibits}, now):
+        await tx.ask([effects.recheck(now)])

@@ -17,7 +17,7 @@ import structlog
 
 from bot.domain import effects, lifecycle
 from bot.domain.alert import Alert, AlertState, OnceOnly
-from bot.domain.incident import Change
+from bot.domain.incident import Change, Incident, State
 from bot.domain.incoming import Acknowledged
 from bot.domain.passing import Passing, Verdict
 from bot.domain.people import Actor
@@ -154,7 +154,7 @@ class Intake:
                 raise
             except Exception:
                 log.exception("a held alert cannot be judged; it is looked at again later", alert=key)
-                await self._store.write(partial(_put_off, state=state, until=now + PUT_OFF))
+                await self._store.write(partial(_put_off, key=key, now=now))
         return len(due)
 
     async def look_again_at_everything(self) -> None:
@@ -172,8 +172,12 @@ class Intake:
         signal = self._rules().signal
         moved = []
         states = await tx.firing_alerts(after, MOST_AT_A_LOOK)
+        theirs = await tx.incidents({one.incident_id for one in states if one.incident_id is not None})
         for state in states:
-            keys = signal.inhibition.holds(state.alert, Passing(state.alert, signal, again=True).severity)
+            incident = theirs.get(state.incident_id or 0)
+            over = incident.state is State.CLOSED if incident else signal.relabelling(state.alert).alert is None
+            severity = Passing(state.alert, signal, again=True).severity
+            keys = () if over else signal.inhibition.holds(state.alert, severity)
             if keys != state.inhibits:
                 moved.append(replace(state, inhibits=keys))
         if moved:
@@ -208,7 +212,7 @@ class Intake:
                     continue
                 done.add(incident.id)
                 name = f"{by[key]} ({source})" if by[key] else source
-                change: Change = lifecycle.acknowledged(incident, Actor(id=f"{source}:{by[key]}", name=name), now)
+                change = _acknowledged(incident, state, Actor(id=f"{source}:{by[key]}", name=name), now)
                 if change.entries:
                     changes.append(change)
             await tx.save(*changes)
@@ -217,7 +221,21 @@ class Intake:
         return await self._store.write(work)
 
 
-async def _put_off(tx: Tx, state: AlertState, until: datetime) -> None:
+def _acknowledged(incident: Incident, state: AlertState, actor: Actor, now: datetime) -> Change:
+    """One problem of a storm is not the storm: whoever has that one does not have all the others."""
+    if incident.storm_at is None or incident.state is not State.TRIGGERED or incident.firing <= 1:
+        return lifecycle.acknowledged(incident, actor, now)
+    text = f"{actor.name} acknowledged {state.alert.summary}, one of {incident.firing} alerts of this storm: paging goes on"
+    return lifecycle.noted(incident, text, actor, now)
+
+
+async def _put_off(tx: Tx, key: str, now: datetime) -> None:
+    """What has been heard of it meanwhile stays."""
+    await tx.lock("intake")
+    state = (await tx.alert_states({key})).get(key)
+    if state is None or state.again_at is None or state.again_at > now:
+        return
+    until = now + PUT_OFF
     held = replace(state.held, again_at=until) if state.held else None
     await tx.save_alerts([replace(state, held=held, calm_at=None if held else until)], ())
     await tx.ask([effects.recheck(until)])

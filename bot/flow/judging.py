@@ -18,7 +18,7 @@ from bot.domain.rules import Rules
 from bot.domain.signal import Signal
 from bot.domain.silence import Silence, Silences
 from bot.domain.storm import storm_key
-from bot.domain.triage import over_already, triage
+from bot.domain.triage import over_already, triage, worse
 from bot.flow.consequences import Consequences, next_state
 
 TEST_GROUP = f'"{TEST_LABEL}":"true"'  # in the key of a group of tests, which make no storm
@@ -102,7 +102,8 @@ class Judging:
             _stand_together(view, new, now)
         if signal.storm.more_than and any(_opens(one, view, now) for one in new):
             _count_openings(view, new, await tx.opened_since(now - signal.storm.within))
-        view.first_paged = _first_paged(new, rules, now)
+        if any(person.quiet.windows for person in rules.directory.people.values()):
+            view.first_paged, view.on_policy = _paged(new, rules, now, 1), _paged(new, rules, now)
         return view
 
     async def _quiet(self, tx: Tx, rules: Rules, now: datetime) -> _Known:
@@ -120,7 +121,9 @@ class Judging:
 
 def _plainly_repeated(passing: Passing, view: View) -> bool:
     known, incident = passing.known, view.incident_at(passing.known)
-    return known is not None and known.alert.firing and incident is not None and incident.is_open
+    if known is None or incident is None:
+        return False
+    return known.alert.firing and incident.is_open and not worse(passing, incident)
 
 
 def _opens(passing: Passing, view: View, now: datetime) -> bool:
@@ -143,15 +146,15 @@ def _count_openings(view: View, new: Iterable[Passing], opened: Sequence[tuple[s
         view.opened[key] = [at for group, at in of_route if TEST_GROUP not in group]
 
 
-def _first_paged(new: Iterable[Passing], rules: Rules, now: datetime) -> Mapping[str, Sequence[str]]:
-    """Per policy whom its first level pages now; nothing when nobody has hours of their own."""
-    if not any(person.quiet.windows for person in rules.directory.people.values()):
-        return {}
+def _paged(
+    new: Iterable[Passing], rules: Rules, now: datetime, levels: int | None = None
+) -> Mapping[str, Sequence[str]]:
+    """Per policy whom its first so many levels page now (None: all of them)."""
     found: dict[str, Sequence[str]] = {}
     for name in {route.policy for one in new for route in one.routes}:
         policy = rules.escalations.get(name or rules.default_escalation)
-        first = policy.levels[0].targets if policy and policy.levels else ()
-        targets = (rules.directory.resolve(target, now) for target in first)
+        wanted = (target for level in (policy.levels[:levels] if policy else ()) for target in level.targets)
+        targets = (rules.directory.resolve(target, now) for target in wanted)
         found[name] = [target for target in targets if target is not None]
     return found
 
@@ -241,7 +244,7 @@ def _held_as_before(passing: Passing, verdict: Verdict) -> bool:
 
 
 def _logged(passing: Passing, verdict: Verdict, now: datetime) -> Received:
-    new = verdict.outcome not in ("repeated", "resolved", "dropped", "ignored", "flapping")
+    new = verdict.worse or verdict.outcome not in ("repeated", "resolved", "dropped", "ignored", "flapping")
     return Received(
         now,
         passing.given,

@@ -264,7 +264,9 @@ class Silences:
 async def _known(tx: Tx, number: int) -> Silence:
     silence = await tx.silence(number)
     if silence is None:
-        raise NoSuchSilence(f"There is no silence {number}. `/incident silence list` shows those that there are.")
+        raise NoSuchSilence(
+            f"There is no silence {number}. `/incident silence list` and `tocsin silence list` show those that there are."
+        )
     return silence
 
 

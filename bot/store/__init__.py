@@ -38,7 +38,7 @@ async def open_store(url: str, *, create: bool = True) -> Store:
 
 def _must_have_a_place(path: Path, create: bool) -> None:
     if not create and not path.exists():
-        raise BadInput(f"database: there is no file {path}")
+        raise BadInput(f"database: there is no file {path} yet; `tocsin serve` with this configuration makes it")
     if not path.parent.is_dir():
         raise BadInput(f"database: there is no folder {path.parent} for {path.name}")
 

@@ -14,12 +14,15 @@ import pytest
 from bot.domain import effects
 from bot.domain.people import Actor
 from bot.domain.ports import Store
+from bot.domain.routing import Route, Routing
 from bot.domain.run import Run, RunState
 from bot.domain.runbook import Runbook
+from bot.domain.signal import Signal
+from bot.domain.storm import Storm
 from bot.errors import BadInput
 from bot.flow.review import Review
 from tests.support.fakes import PlainTemplates
-from tests.support.house import ADA, BOB, FIX, House
+from tests.support.house import ADA, BOB, FIX, House, rules
 from tests.support.stores import KINDS, opened
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
@@ -57,7 +60,8 @@ class Race:
 @pytest.fixture(params=KINDS)
 async def race(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Race]:
     async with opened(request.param, folder) as store:
-        yield Race(House(store), CASES[request.param])
+        many = Signal(Routing(Route(policy="shop")), storm=Storm(more_than=0))  # each incident on its own
+        yield Race(House(store, rules(signal=many)), CASES[request.param])
 
 
 async def said(answer: Awaitable[str]) -> str:

@@ -78,13 +78,13 @@ def test_a_resolve_says_that_there_is_nothing_to_resolve(unchanged: Path) -> Non
 @pytest.mark.parametrize(
     ("body", "words", "said"),
     [
-        ("not json", AM, "expected JSON"),
+        ("not json", AM, "payload: source 'alertmanager' (alertmanager) cannot read it: body: line 1"),
         ("", AM, "JSON"),
         ('{"version": "4", "alerts": []}', AM, "no alert in it for source 'alertmanager'"),
         ("{}", AM, "alerts"),
         ("{}", (), "say which source it is for: --source NAME (sources: alertmanager, ci)"),
         ("{}", ("--source", "alertmanger"), "did you mean"),
-        ("{}", (*AM, "-H", "nonsense"), "wanted NAME:VALUE"),
+        ("{}", (*AM, "-H", "nonsense"), "--header 'nonsense': wanted NAME:VALUE"),
     ],
 )
 def test_what_cannot_be_explained_is_said(

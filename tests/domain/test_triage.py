@@ -128,6 +128,12 @@ REPEATED = [
          incident(State.ACKNOWLEDGED), incident_id=1),
     Case("of a mitigated incident", alert(), "repeated", "it is firing already and belongs to INC-1", FIRED, incident(State.MITIGATED),
          incident_id=1),
+    Case("worse than it was", alert(severity="critical", starts_at=ago(10)), "repeated",
+         "it is firing already and belongs to INC-1; it is critical now, which is worse", FIRED, OPEN, incident_id=1, flags=("worse",)),
+    Case("worse than it was, in an incident that is as bad", alert(severity="critical"), "repeated",
+         "it is firing already and belongs to INC-1", FIRED, incident(State.ACKNOWLEDGED, severity="critical"), incident_id=1),
+    Case("an older copy that is worse", alert(severity="critical", starts_at=ago(20)), "repeated",
+         "it is firing already and belongs to INC-1", FIRED, OPEN, incident_id=1),
     Case("still firing after a person resolved it", alert(starts_at=ago(10)), "repeated",
          "still firing; INC-1 was resolved a short while ago", FIRED, JUST_RESOLVED, incident_id=1),
     Case("still firing long after a person resolved it", alert(starts_at=ago(10)), "opened", NOTHING_OPEN, FIRED, LONG_RESOLVED,
@@ -280,6 +286,7 @@ def first(*people: str, **hours: OwnHours) -> dict[str, Any]:
 
 LATER = Window.model_validate({"between": ["09:00", "18:00"]})
 OFF = OwnHours(windows=(NOON,), severities=frozenset({"warning"}))
+OFF_FOR_ALL = OwnHours(windows=(NOON,), severities=frozenset({"warning", "critical"}))
 OFF_LONGER = OwnHours(windows=(LATER,), severities=frozenset({"warning"}))
 
 TWO_POLICIES = Signal(Routing(route(routes=(route("root/0", go_on=True, policy="a"), route("root/1", policy="b")))))
@@ -295,6 +302,12 @@ QUIET_HOURS = [
          "Ada, Bob cannot be paged for warning until 2026-11-21 17:30 UTC, by their own hours",
          view=first("ada", "bob", ada=OFF_LONGER, bob=OFF), held=Held("quiet", "quiet:people", utc("2026-11-21T17:30"))),
     Case("one of two is off", alert(), "opened", NOTHING_OPEN, view=first("ada", "bob", ada=OFF)),
+    Case("too bad to wait for the first while the next is there", alert(severity="critical"), "opened", NOTHING_OPEN,
+         view={**first(ada=OFF_FOR_ALL), "first_paged": {"oncall": ["person:ada"]}, "on_policy": {"oncall": ["person:ada", "person:bob"]}}),
+    Case("too bad to wait, but nobody is there", alert(severity="critical"), "quiet",
+         "Ada cannot be paged for critical until 2026-11-21 17:30 UTC, by their own hours",
+         view={**first(ada=OFF_FOR_ALL), "first_paged": {"oncall": ["person:ada"]}, "on_policy": {"oncall": ["person:ada"]}},
+         held=Held("quiet", "quiet:people", utc("2026-11-21T17:30"))),
     Case("its second route pages somebody who is not off", alert(), "opened", NOTHING_OPEN, signal=TWO_POLICIES,
          view={**first(ada=OFF), "first_paged": {"a": ["person:ada"], "b": ["person:bob"]}}),
     Case("both of its routes page people who are off", alert(), "quiet",
@@ -399,7 +412,7 @@ def test_an_alert_gets_its_verdict_with_the_reason(case: Case) -> None:
     verdict = triage(passing, view, NOW)
     assert (verdict.outcome, verdict.reason, verdict.incident_id) == (case.outcome, case.reason, case.incident_id)
     assert verdict.held == case.held
-    assert {name for name in ("flaps", "calm", "storm") if getattr(verdict, name)} | (
+    assert {name for name in ("flaps", "calm", "storm", "worse") if getattr(verdict, name)} | (
         {"late"} if passing.late else set()
     ) == set(case.flags)
     if case.trail is not None:

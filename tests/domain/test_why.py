@@ -190,12 +190,31 @@ def test_what_joins_an_incident_pages_nobody_and_says_who_has_it(state: State, w
     route = Route(policy="shop")
     one = alert()
     group = Passing(one, Signal(Routing(route))).group_key
-    known = incident(state, acknowledged_by="Ada" if state is State.ACKNOWLEDGED else "")
+    by = "Ada" if state is State.ACKNOWLEDGED else ""
+    known = incident(state, acknowledged_by=by, tracks=(Track(policy=SHOP),))
     found = why(one, rules(route), known=known, incidents={group: known})
     assert found.outcome == "joined"
     assert not found.paged.calls
     assert word in text(found)
     assert not found.runbooks, "they are offered when an incident opens"
+
+
+def test_what_joins_and_is_worse_pages_those_who_have_acknowledged_less() -> None:
+    one = alert(severity="critical")
+    group = Passing(one, Signal(Routing(Route(policy="shop")))).group_key
+    tracks = (Track(policy=SHOP),)
+    known = incident(State.ACKNOWLEDGED, acknowledged_by="Ada", severity="warning", tracks=tracks)
+    assert why(one, known=known, incidents={group: known}).paged.calls[0].names == ("Ada",)
+    still = incident(State.TRIGGERED, severity="warning", tracks=tracks)
+    assert not why(one, known=still, incidents={group: still}).paged.calls
+
+
+def test_what_joins_pages_the_policies_that_only_its_own_routes_name() -> None:
+    one = alert()
+    group = Passing(one, Signal(Routing(Route(policy="shop")))).group_key
+    known = incident(State.ACKNOWLEDGED, acknowledged_by="Ada", tracks=(Track(policy=OPS),))
+    found = why(one, known=known, incidents={group: known})
+    assert {call.policy for call in found.paged.calls} == {"shop"}
 
 
 def test_what_is_opened_again_pages_by_the_policy_of_its_incident() -> None:

@@ -210,7 +210,7 @@ async def test_maintenance_in_the_future_and_recurring(room: Room) -> None:
     reply = await room.say("maintenance service=db from 2026-03-22T22:00 for 3h Europe/Berlin moving the rack")
     assert reply.text.startswith("maintenance 1 from 2026-03-22 21:00 UTC until 2026-03-23 00:00 UTC: it hides")
     reply = await room.say("maintenance service=db every sat,sun 02:00-04:00 Europe/Berlin backups")
-    assert reply.text.startswith("maintenance 2 every sat, sun 02:00-04:00 Europe/Berlin: it hides")
+    assert reply.text.startswith("maintenance 2 every sat,sun 02:00-04:00 Europe/Berlin: it hides")
     assert '⏳ *maintenance 1* `service="db"` from <!date^' in shown(await room.say("maintenance list"))
     assert (await room.say("maintenance")).text == (await room.say("maintenance list")).text
 
@@ -259,7 +259,7 @@ async def test_a_long_list_says_how_many_more_there_are(room: Room) -> None:
         ("silence end", "Expected the number of a silence after `end`, found nothing: `/incident silence end 42`."),
         ("silence extend forty 2h", "found 'forty': `/incident silence extend 42 2h`"),
         ("silence extend 1", "There is no silence 1"),
-        ("silence show 99", "There is no silence 99. `/incident silence list` shows those that there are."),
+        ("silence show 99", "There is no silence 99. `/incident silence list` and `tocsin silence list` show those that there are."),
         ("maintenance 2h x", "Which alerts? Expected matchers, found '2h'"),
         ("maintenance lst", "found 'lst'; did you mean \"list\"?"),
         ("maintenance a=b x", "Expected `from … for 3h`, `for 3h` or `every …` after the matchers, found 'x'"),

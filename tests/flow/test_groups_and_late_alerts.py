@@ -98,7 +98,7 @@ async def test_what_is_held_and_dropped_by_a_new_rule_pages_nobody() -> None:
     await received(house, one)
     drops = Relabelling([Relabel("dev", (matcher("env=dev"),), drop=True)])
     house.rules = replace(house.rules, signal=replace(house.rules.signal, relabelling=drops))
-    assert await received(house, one, over(house, one)) == ["dropped", "dropped"]
+    assert await received(house, one, over(house, one)) == ["dropped", "resolved"]
     await house.wait(hours=2)
     assert (await count(house), (await state(house)).again_at) == (0, None)
 

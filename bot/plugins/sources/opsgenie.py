@@ -164,8 +164,8 @@ def _read(rest: list[str], now: datetime) -> Parsed:
         data |= {"processedAt": f"{now:%Y-%m-%dT%H:%M:%S}Z", "alertId": request}
         return Parsed(reply={"data": data, "took": TOOK, "requestId": request})
     raise BadInput(
-        f'GET: found "{payload.shortened("/".join(rest)) or "v2/alerts"}"; expected v2/alerts/requests/<requestId>: alerts are read '
-        "through Tocsin's own API, not through this one"
+        f'GET: found "{payload.shortened("/".join(rest)) or "v2/alerts"}"; expected v2/alerts/requests/<requestId>: '
+        "alerts cannot be read here; in Slack, `/incident list` and `/incident why` show them"
     )
 
 

@@ -255,7 +255,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ),
     ("POST", "v2/alerts/a/close", b"{", "body: line 1, column 2"),
     ("GET", "v2/alerts", None, 'GET: found "v2/alerts"; expected v2/alerts/requests/<requestId>'),
-    ("GET", "v2/alerts/a", None, "alerts are read through Tocsin's own API"),
+    ("GET", "v2/alerts/a", None, "alerts cannot be read here"),
     ("GET", "v2/alerts/requests/nonsense", None, "expected v2/alerts/requests/<requestId>"),
 ]
 
