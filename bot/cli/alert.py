@@ -87,7 +87,7 @@ def why(
     name: Annotated[
         str,
         typer.Argument(
-            help="an incident like INC-7, or an alert's fingerprint (its first letters, as the answer to its webhook has it); nothing, or `held`: what is held now"
+            help="an incident like INC-7, or an alert's fingerprint (its first letters are enough); nothing, or `held`: what is held now"
         ),
     ] = "",
     config: ConfigFolder = DEFAULT_FOLDER,
@@ -142,8 +142,8 @@ def send(
         _say([f"and {len(verdicts) - MOST_SHOWN} more: {_counted(one.outcome for one in verdicts[MOST_SHOWN:])}"])
     if any(verdict.outcome in ("opened", "reopened") for verdict in verdicts):
         typer.echo(_who_pages(settings))
-    if resolve and verdicts and all(verdict.outcome == "ignored" for verdict in verdicts):
-        typer.echo("No such test was sent before: an end needs the same labels (or payload) as its beginning.")
+    if resolve and all(verdict.outcome in ("ignored", "repeated") for verdict in verdicts):
+        typer.echo("Nothing was ended: an end needs the same labels (or payload) as its beginning.")
     if any(alert.firing for alert in alerts):
         typer.echo("End it with `tocsin alert test --resolve` and the same options.")
 

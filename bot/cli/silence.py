@@ -19,6 +19,7 @@ from bot.cli.postmortem import incident_number
 from bot.cli.runs import Who, existing, who
 from bot.cli.showing import Shown
 from bot.clients.alertmanager import Alertmanager
+from bot.clients.alertmanager import Silence as Theirs
 from bot.clients.api import Server
 from bot.domain.naming import clipped
 from bot.domain.people import Actor
@@ -26,7 +27,7 @@ from bot.domain.silence import shown_time
 from bot.domain.silence_told import Listed, TakenOver, counted, when
 from bot.domain.silencing import Wish
 from bot.entry.api import facts
-from bot.entry.silence_exchange import GivenOut, Theirs, given_out, read_file, taken_in
+from bot.entry.silence_exchange import GivenOut, given_out, read_file, taken_in
 from bot.entry.silence_words import all_matchers, length, moment, recurring, zone_of
 from bot.errors import BadInput
 from bot.store import open_store
@@ -275,15 +276,15 @@ def _said_by(
 
 
 def _listed(one: Listed, shown: Shown, now: datetime) -> list[str]:
-    """One on three lines, none of which is long: how it stands; what it matches; why, and who made it."""
+    """One on three lines, none of which is long: how it stands; what it matches; who made it, and why."""
     silence = one.silence
     name = shown.line(silence.number or silence.name)
     before = f", {one.hid} in all" if one.hid > one.hides else ""
-    author = f" ({shown.line(silence.author)})" if silence.author else ""
+    author = f"{shown.line(silence.author)}: " if silence.author else ""
     return [
         f"{name}: {_stands(one, now)} {_until(one)}, hides {counted(one.hides)} now{before}",
         f"    {clipped(shown.line(','.join(silence.matchers)), WIDTH)}",
-        f"    {clipped(shown.line(silence.reason), WIDTH)}{author}",
+        f"    {author}{clipped(shown.line(silence.reason), WIDTH)}",
     ]
 
 

@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bot.errors import BadInput, Overloaded, Replayed, TryLater
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+NOWHERE = "there are /webhooks/<source> (POST), /api/v1/silences, /api/v2/silences, /healthz and /readyz"
 RETRY_AFTER = 5  # seconds, when the failure does not say
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,8 @@ def told(handler: Handler) -> Handler:
             if response.status < 400:
                 raise
             headers = {"Allow": response.headers["Allow"]} if "Allow" in response.headers else {}
-            return answer(Refused(response.status, response.reason, headers=headers))
+            hint = NOWHERE if response.status == 404 else ""
+            return answer(Refused(response.status, response.reason, hint, headers))
         except Exception as error:
             return _answered(request, error)
 

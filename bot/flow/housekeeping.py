@@ -35,6 +35,7 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         now = self._clock()
+        await self._intake.catch_up()  # first: it is what a page may wait for
         old = await self._store.read(lambda tx: _ready_to_close(tx, now))
         if old:
             await self._store.write(lambda tx: _close(tx, old, now))
@@ -43,7 +44,6 @@ class Housekeeping:
         while await self._store.prune_log(now - self._rules().keep_log) > 0:
             pass
         await self._digests.ask()
-        await self._intake.catch_up()
 
     async def row_died(self, tx: Tx, effect: Effect, error: str, now: datetime) -> None:
         """A failed page goes on to the next person; everything else that died is said in the incident and in the fallback channel."""

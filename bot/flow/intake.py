@@ -23,6 +23,7 @@ from bot.domain.passing import Passing, Verdict
 from bot.domain.people import Actor
 from bot.domain.ports import Clock, Delivery, Store, Tx
 from bot.domain.rules import CurrentRules, Rules
+from bot.domain.signal import Signal
 from bot.errors import Overloaded, Replayed, TryLater
 from bot.flow.delivery import Handler, Record
 from bot.flow.judging import Judging
@@ -160,10 +161,7 @@ class Intake:
     async def look_again_at_everything(self) -> None:
         """The configuration may have changed: whatever is held is judged anew, and sources stand where the rules of now want them."""
         after = ""
-        while True:
-            page = await self._store.write(partial(self._stand_anew, after=after))
-            if not page:
-                break
+        while page := await self._store.write(partial(self._stand_anew, after=after)):
             after = page
         await self._store.write(self._release)
 
@@ -174,10 +172,11 @@ class Intake:
         states = await tx.firing_alerts(after, MOST_AT_A_LOOK)
         theirs = await tx.incidents({one.incident_id for one in states if one.incident_id is not None})
         for state in states:
-            incident = theirs.get(state.incident_id or 0)
-            over = incident.state is State.CLOSED if incident else signal.relabelling(state.alert).alert is None
-            severity = Passing(state.alert, signal, again=True).severity
-            keys = () if over else signal.inhibition.holds(state.alert, severity)
+            try:
+                keys = _stands_under(state, theirs.get(state.incident_id or 0), signal)
+            except Exception:  # it stays where it stands, and holds up nobody else
+                log.exception("an alert cannot be judged by the new rules", alert=state.alert.key)
+                continue
             if keys != state.inhibits:
                 moved.append(replace(state, inhibits=keys))
         if moved:
@@ -219,6 +218,13 @@ class Intake:
             return len(changes)
 
         return await self._store.write(work)
+
+
+def _stands_under(state: AlertState, incident: Incident | None, signal: Signal) -> tuple[str, ...]:
+    """The keys under which a firing alert holds others. One whose incident is closed, and one that is dropped now, holds nothing."""
+    if incident.state is State.CLOSED if incident else signal.relabelling(state.alert).alert is None:
+        return ()
+    return signal.inhibition.holds(state.alert, Passing(state.alert, signal, again=True).severity)
 
 
 def _acknowledged(incident: Incident, state: AlertState, actor: Actor, now: datetime) -> Change:

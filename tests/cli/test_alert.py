@@ -164,7 +164,7 @@ def test_a_test_is_sent_told_and_ended(tmp_path: Path) -> None:
     assert "No page has left yet." in told
     assert "REPEATED" not in told
     assert "INC-1 [TEST]" in done(config, "why", "1"), "no alert is called 1"
-    assert "Nothing is held" in done(config, "why")
+    assert "Nothing is held" in done(config, "why") == done(config, "why", "held")
     assert "No alert is called 'nonsense'" in alert(config, "why", "nonsense").err
 
     ended = done(config, "test", *CRITICAL, "--resolve")
@@ -172,6 +172,7 @@ def test_a_test_is_sent_told_and_ended(tmp_path: Path) -> None:
     assert "End it" not in ended
     assert "[TEST] Tocsin test: resolved" in done(config, "why", "INC-1")
     assert "nobody is paged: it is resolved already (INC-1)" in done(config, "test", *CRITICAL, "--resolve")
+    assert "Nothing was ended: an end needs the same labels" in done(config, "test", "-l", "service=other", "--resolve")
 
 
 @pytest.mark.slow

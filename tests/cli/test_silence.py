@@ -61,12 +61,16 @@ def test_one_is_made_listed_moved_and_ended(place: Place) -> None:
     said = place.done(*ADD)
     assert said.startswith("silence 1 until ")
     assert 'it hides alertname="Broken",service=~"a|b". Nothing that fires now matches.' in said
+    ours, theirs = json.loads(place.done("list", "--json"))
+    assert (ours["starts_at"] is None, theirs["starts_at"] is None) in ((False, True), (True, False)), (
+        "one was always there"
+    )
     (before,) = place.listed()
     assert (before["state"], before["author"]) == ("active", "Ada Lovelace (command line)")
     listed = place.done("list").splitlines()
     assert listed[0].startswith("1: active until ")
     assert listed[0].endswith(" UTC, hides 0 alerts now")
-    assert listed[1:3] == ['    alertname="Broken",service=~"a|b"', "    replacing disks (Ada Lovelace (command line))"]
+    assert listed[1:3] == ['    alertname="Broken",service=~"a|b"', "    Ada Lovelace (command line): replacing disks"]
     assert max(map(len, listed)) <= 80, "as wide as a terminal"
     place.done("extend", "1", "1h", "--as", "bob")
     place.done("shorten", "1", "30m", "--as", "bob")

@@ -100,7 +100,9 @@ async def test_a_large_body_is_refused_before_it_is_sent() -> None:
     async with serving(Intake()) as client:
         response = await client.post("/webhooks/alertmanager", data=io.BytesIO(b" " * 10_000_000), headers=BEARER)
         assert response.status == 413
-        assert "larger than 5242880 bytes" in (await response.json())["error"]
+        told = await response.json()
+        assert "larger than 5242880 bytes" in told["error"]
+        assert told["hint"].endswith("or raise server.max_body_bytes"), "the key as tocsin.yaml has it"
 
 
 async def test_a_large_body_without_a_length_is_refused_while_it_arrives() -> None:

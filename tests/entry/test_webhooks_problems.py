@@ -21,7 +21,7 @@ async def test_unknown_paths_and_methods_are_refused_in_the_same_shape() -> None
     app.add_routes([web.post("/here", moved)])
     async with TestClient(TestServer(app)) as client:
         nowhere, wrong = await client.get("/nowhere"), await client.get("/here")
-        assert (nowhere.status, await nowhere.json()) == (404, {"error": "Not Found", "hint": ""})
+        assert (nowhere.status, await nowhere.json()) == (404, {"error": "Not Found", "hint": problems.NOWHERE})
         assert (wrong.status, wrong.headers["Allow"]) == (405, "POST")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +16,13 @@ from bot.domain.incoming import Acknowledged
 from bot.domain.inhibition import Inhibition
 from bot.domain.matching import matcher
 from bot.domain.people import Directory, Person
-from bot.domain.quiet import OwnHours
+from bot.domain.quiet import OwnHours, QuietHours
 from bot.domain.relabel import Relabel, Relabelling
 from bot.domain.routing import Route, Routing
 from bot.domain.severity import Taxonomy
+from bot.domain.signal import Signal
 from bot.domain.storm import Storm
+from bot.store.memory import MemoryStore
 from tests.flow.signal_house import (
     NIGHT,
     NODE,
@@ -338,6 +340,44 @@ async def test_a_flapping_alert_that_is_dropped_does_not_hold_its_incident_open_
     assert await received(house, house.alert(env="dev")) == ["dropped"]
     await house.wait(minutes=15)
     assert (await house.incident()).state is State.RESOLVED
+
+
+class Broken(Inhibition):
+    """It cannot judge one alert."""
+
+    def holds(self, alert: Alert, severity: str) -> tuple[str, ...]:
+        if alert.fingerprint == "bad":
+            raise RuntimeError("a rule that fails")
+        return super().holds(alert, severity)
+
+
+async def test_an_alert_that_cannot_be_judged_anew_keeps_no_other_from_being_released_at_a_reload() -> None:
+    house = await house_with(quiet=(QuietHours("nights", (NIGHT,), frozenset({"warning"})),))
+    assert await received(house, house.alert(fingerprint="bad", service="search")) == ["opened"]
+    assert await received(house, house.alert(severity="warning")) == ["quiet"]
+    reload(house, quiet=(), inhibition=Broken())
+    await house.intake.look_again_at_everything()
+    await house.settle()
+    assert (await house.incident(2)).severity == "warning"
+
+
+class Stubborn(MemoryStore):
+    """It cannot forget what is old."""
+
+    async def prune(self, before: datetime, limit: int = 1000) -> int:
+        raise RuntimeError("pruning fails")
+
+
+async def test_a_lost_timer_is_asked_for_anew_even_when_the_rest_of_housekeeping_fails() -> None:
+    made = rules(signal=Signal(Routing(Route(policy="shop"))))
+    house = House(Stubborn(), made)
+    await silence(house, minutes=5)
+    await received(house, house.alert())
+    house.clock.forward(minutes=7)
+    with pytest.raises(RuntimeError):
+        await house.housekeeping.tidy()
+    backlog = await house.store.backlog(house.clock())
+    assert [one.due for one in backlog if one.kind == "recheck"] == [2], "the timer, and the one that is asked for anew"
 
 
 # ------------------------------------------------------------------------------------------------ people
