@@ -33,7 +33,7 @@ OUTCOMES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that makes one three times as dear, and there is one per alert
 class Verdict:
     """What became of an alert: one of OUTCOMES, the reason that people read, and what the stages before said.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +18,12 @@ from bot.domain.alert import Alert
 from bot.domain.index import Index, bits
 from bot.domain.matching import Matcher
 
-_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
+@lru_cache(maxsize=20_000)
+def _canonical(labels: tuple[tuple[str, str], ...]) -> str:
+    return _encode(dict(labels))
 
 
 class Route(BaseModel):
@@ -112,4 +117,4 @@ def group_labels(route: Route, alert: Alert) -> dict[str, str]:
 
 def group_key(route: Route, labels: Mapping[str, str]) -> str:
     """Identity of the problem: the same for every alert of the group, on every replica. Example: `root/{team="shop"}{"alertname":"A"}`."""
-    return route.key + _canonical(dict(labels))
+    return route.key + _canonical(tuple(labels.items()))
