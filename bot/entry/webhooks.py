@@ -141,5 +141,7 @@ def _bound_form(incoming: Incoming) -> None:
 
 def _too_large(most: int) -> Refused:
     return Refused(
-        413, f"the body is larger than {most} bytes", "send fewer alerts at once (max_alerts), or raise server.max_body_bytes"
+        413,
+        f"the body is larger than {most} bytes",
+        "send fewer alerts at once (max_alerts), or raise server.max_body_bytes",
     )

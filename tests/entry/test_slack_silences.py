@@ -259,7 +259,10 @@ async def test_a_long_list_says_how_many_more_there_are(room: Room) -> None:
         ("silence end", "Expected the number of a silence after `end`, found nothing: `/incident silence end 42`."),
         ("silence extend forty 2h", "found 'forty': `/incident silence extend 42 2h`"),
         ("silence extend 1", "There is no silence 1"),
-        ("silence show 99", "There is no silence 99. `/incident silence list` and `tocsin silence list` show those that there are."),
+        (
+            "silence show 99",
+            "There is no silence 99. `/incident silence list` and `tocsin silence list` show those that there are.",
+        ),
         ("maintenance 2h x", "Which alerts? Expected matchers, found '2h'"),
         ("maintenance lst", "found 'lst'; did you mean \"list\"?"),
         ("maintenance a=b x", "Expected `from … for 3h`, `for 3h` or `every …` after the matchers, found 'x'"),
