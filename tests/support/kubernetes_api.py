@@ -245,7 +245,9 @@ async def api_on(server: Server) -> AsyncIterator[Api]:
         if api.real:  # a pod can be made once the controllers have given the namespace its service account
             pods, pod = f"/api/v1/namespaces/{api.namespace}/pods", {"containers": [{"name": "a", "image": "a"}]}
             trial = {"metadata": {"name": "trial"}, "spec": pod}
-            await api.eventually(lambda: api.raw("POST", pods, trial, dryRun="All"), lambda said: said[0] == 201, within=90)
+            await api.eventually(
+                lambda: api.raw("POST", pods, trial, dryRun="All"), lambda said: said[0] == 201, within=90
+            )
         yield api
         await api.core().delete_namespace(api.namespace)
     finally:
