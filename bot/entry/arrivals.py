@@ -140,8 +140,7 @@ class Arrivals:
         """The alerts without secrets."""
         alerts: list[Alert] = []
         for number, alert in enumerate(parsed.alerts, start=1):
-            labels, annotations = self.redact.labels(alert.labels), self.redact.labels(alert.annotations)
-            alerts.append(replace(alert, labels=labels, annotations=annotations, url=self.redact(alert.url)))
+            alerts.append(self.redact.alert(alert))
             if number % BREATH == 0:
                 await asyncio.sleep(0)
         return alerts

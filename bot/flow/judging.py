@@ -173,12 +173,11 @@ async def _judged(tx: Tx, passings: Sequence[Passing], view: View, rules: Rules,
         verdict = triage(passing, view, now)
         if verdict.outcome == "opened":
             verdict = replace(verdict, incident_id=await tx.next_id("incident"))
-        state = next_state(passing, verdict, rules.signal, now)
-        consequences.note(passing, verdict)
+        state, left = _noted(passing, verdict, view, consequences, now)
         if state is not None:
             before.setdefault(key, passing.known)
-            gone |= _leave(view, passing.known, state)
-            view.states[key] = changed[key] = state
+            gone |= left
+            changed[key] = state
         verdicts.append(verdict)
         if not (passing.again and _held_as_before(passing, verdict)):
             log.append(_logged(passing, verdict, now))
@@ -203,13 +202,22 @@ def _foreseen(passings: Sequence[Passing], view: View, rules: Rules, now: dateti
         if verdict.outcome == "opened":
             last += 1
             verdict = replace(verdict, incident_id=last)
-        state = next_state(passing, verdict, rules.signal, now)
-        consequences.note(passing, verdict)
-        if state is not None:
-            _leave(view, passing.known, state)
-            view.states[key] = state
+        _noted(passing, verdict, view, consequences, now)
         found.append((passing, verdict, view.by_id.get(verdict.incident_id) if verdict.incident_id else None))
     return found
+
+
+def _noted(
+    passing: Passing, verdict: Verdict, view: View, consequences: Consequences, now: datetime
+) -> tuple[AlertState | None, set[str]]:
+    """What the alerts that come after see of a verdict: the alert's next state, if anything of it is kept, and the keys that it leaves."""
+    state = next_state(passing, verdict, view.signal, now)
+    consequences.note(passing, verdict)
+    if state is None:
+        return None, set()
+    left = _leave(view, passing.known, state)
+    view.states[passing.alert.key] = state
+    return state, left
 
 
 def _leave(view: View, known: AlertState | None, state: AlertState) -> set[str]:
