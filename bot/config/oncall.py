@@ -17,7 +17,8 @@ from bot.config.signal_checks import endless_hours, quiet_for_the_worst
 from bot.config.signal_made import own_hours
 from bot.config.signal_severities import bad_severities
 from bot.domain import escalation
-from bot.domain.people import TOCSIN, Directory, Person, Rotation
+from bot.domain.people import TOCSIN, Directory, Person
+from bot.domain.schedule import Layer, Schedule
 
 EARLIEST, LATEST = 1970, 2200
 TARGETS = ("person", "rotation", "channel")
@@ -195,11 +196,22 @@ def directory(file: OncallFile, roles: Mapping[str, tuple[str, ...]]) -> Directo
         key: Person(key=key, name=entry.name or key, slack=entry.slack, email=entry.email, quiet=own_hours(entry.quiet))
         for key, entry in file.people.items()
     }
-    rotations = {
-        key: Rotation(key=key, people=entry.people, every=entry.every, starts=entry.start)
+    schedules = {
+        key: Schedule(
+            key=key,
+            zone=entry.zone or "UTC",
+            layers=(
+                Layer(
+                    name=key,
+                    turns=tuple((person,) for person in entry.people),
+                    starts=entry.start.astimezone(ZoneInfo(entry.zone or "UTC")).replace(tzinfo=None),
+                    every=entry.every,
+                ),
+            ),
+        )
         for key, entry in file.rotations.items()
     }
-    return Directory(people=people, rotations=rotations, roles=dict(roles))
+    return Directory(people=people, schedules=schedules, roles=dict(roles))
 
 
 def policies(file: OncallFile) -> dict[str, escalation.Policy]:

@@ -1,5 +1,7 @@
 """Everything that the outside world can be asked to do, as data. A decision returns effects; the worker delivers them.
 
+What on-call asks (pages, deadlines, hand-overs) is in oncall_effects.py.
+
 An effect becomes one outbox row. Its key makes asking twice the same as asking once; its lane is delivered in order, one at a time.
 """
 
@@ -127,19 +129,6 @@ def escalate(incident_id: int, epoch: int, track: int, step: int, due: datetime)
         due=due,
         payload={"incident_id": incident_id, "epoch": epoch, "track": track, "step": step},
         latest_wins=True,  # a failed page asks for it again, earlier; a step that is over does nothing
-    )
-
-
-def page(incident_id: int, epoch: int, track: int, step: int, target: str, now: datetime) -> Effect:
-    """Page one target: a person (`person:ada`) or a channel (`channel:ops`). A lane of its own: no page waits for another."""
-    key = f"page:{incident_id}:{epoch}:{track}:{step}:{target}"
-    return Effect(
-        kind="page",
-        key=key,
-        lane=key,
-        priority=Priority.PAGE,
-        due=now,
-        payload={"incident_id": incident_id, "epoch": epoch, "track": track, "step": step, "target": target},
     )
 
 
@@ -333,7 +322,6 @@ def share_review(incident_id: int, epoch: int, now: datetime) -> Effect:
 
 
 KINDS = (
-    "page",
     "escalate",
     "alarm",
     "open_channel",

@@ -11,25 +11,49 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from bot.domain.people import Directory
+from bot.domain.windows import Window
+
+
+class Condition(BaseModel):
+    """When a level counts; all that is given must hold, else the level is passed over at once. `hours`: one of them covers now. `severities`: the
+    incident's is one of them (empty: any). `more_than` alerts began in it `within` the time before now (0: any number)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    hours: tuple[Window, ...] = ()
+    severities: frozenset[str] = frozenset()
+    more_than: int = 0
+    within: timedelta = timedelta(minutes=10)
 
 
 class Level(BaseModel):
-    """One step of a policy: everybody in `targets` is paged, then `timeout` to acknowledge before the next level."""
+    """One step of a policy: everybody in `targets` is paged, then `timeout` to acknowledge before the next level.
+
+    `round_robin`: only one of them (of whom the targets mean now), another one each time that the level is paged, over all incidents.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     targets: tuple[str, ...]
     timeout: timedelta = timedelta(minutes=5)
+    round_robin: bool = False
+    when: Condition = Condition()
 
 
 class Policy(BaseModel):
-    """An escalation policy: its levels in order, all of them gone through `repeat` more times after the first."""
+    """An escalation policy: its levels in order, all of them gone through `repeat` more times after the first.
+
+    `remind_after`: whoever acknowledged is asked so long afterwards whether they are still at it; `expires_after`: without an answer by then it is
+    nobody's any more and paging begins anew. None: an acknowledgement holds.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     key: str
     levels: tuple[Level, ...]
     repeat: int = 0
+    remind_after: timedelta | None = None
+    expires_after: timedelta | None = None
 
 
 class Track(BaseModel):
@@ -101,10 +125,11 @@ def _reachable(
     reasons: list[str] = []
     off = False
     for wanted in level.targets:
-        target = directory.resolve(wanted, now)
-        if target is None:
+        found = directory.resolve(wanted, now)
+        if not found:
             reasons.append(f"{wanted} has nobody on call")
             continue
+        target = found[0]
         person = directory.people.get(target.removeprefix("person:"))
         if target.startswith("person:") and (person is None or not person.slack):
             reasons.append(f"{target} has no way to be paged")

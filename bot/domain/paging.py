@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
-from bot.domain import effects
+from bot.domain import effects, oncall_effects
 from bot.domain.effects import Priority
 from bot.domain.escalation import Paging, Policy, Track
 from bot.domain.incident import Change, Incident, State, entered, refreshed, warned
@@ -33,7 +33,10 @@ def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime
         )
     )
     step = paging.track.step
-    asked = [effects.page(incident.id, incident.epoch, index, step, target, now) for target in paging.targets]
+    asked = [
+        oncall_effects.page(incident.id, incident.epoch, index, step, target, "", "slack", "", now)
+        for target in paging.targets
+    ]
     if people:
         asked.append(effects.invite(incident.id, people, now))
     last = change.entries[-1]

@@ -1,17 +1,25 @@
-"""Who can be paged, and who acted. Filled from oncall.yaml; a schedule or another medium later adds fields here, not tables."""
+"""Who can be paged, and who acted. Filled from oncall.yaml, with what people changed by themselves (roster.py) laid over it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.domain import schedule as schedules
+from bot.domain.contact import SLACK, Method, Notify
 from bot.domain.quiet import OwnHours
+from bot.domain.roster import Roster
+from bot.domain.schedule import Schedule
 
 
 class Person(BaseModel):
-    """Someone in oncall.yaml. `slack` is a Slack user id; without it the person cannot be paged through Slack."""
+    """Someone in oncall.yaml. `slack` is a Slack user id. `zone`: in whose time they are told (empty: that of the schedule, else UTC).
+
+    `methods`: how they can be reached beside Slack. `notify`: severity -> their rules (`` for all other severities). `template`: a Jinja2 text of
+    their own for pages. `recovery`: whether they are told that what they were paged for is over.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -19,24 +27,18 @@ class Person(BaseModel):
     name: str
     slack: str = ""
     email: str = ""
+    zone: str = ""
     quiet: OwnHours = OwnHours()
+    methods: tuple[Method, ...] = ()
+    notify: Mapping[str, tuple[Notify, ...]] = Field(default_factory=dict)
+    template: str = ""
+    recovery: bool = True
 
-
-class Rotation(BaseModel):
-    """People who take turns: the first from `starts`, each for `every`, in that order, over and over."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: str
-    people: tuple[str, ...]
-    every: timedelta
-    starts: datetime
-
-    def on_call(self, at: datetime) -> str | None:
-        """The key of whoever has the turn at that time; None before the rotation starts or when it has nobody."""
-        if not self.people or at < self.starts:
-            return None
-        return self.people[((at - self.starts) // self.every) % len(self.people)]
+    @property
+    def ways(self) -> tuple[Method, ...]:
+        """All methods, Slack first when there is a Slack id."""
+        own = (Method(key=SLACK, medium=SLACK, address=self.slack),) if self.slack else ()
+        return (*own, *(method for method in self.methods if method.key != SLACK))
 
 
 class Actor(BaseModel):
@@ -57,13 +59,18 @@ TOCSIN = Actor(id="tocsin", name="Tocsin")
 
 
 class Directory(BaseModel):
-    """Everybody, as the configuration says it: people, rotations, roles and Slack channels by name."""
+    """Everybody: people, schedules (rotations among them), groups, roles; and the media that are set up, name -> kind (severity.MEDIA).
+
+    A target is `person:ada`, `schedule:shop` (or `rotation:shop`, the same), `group:payments`, `channel:ops` (in Slack) or `medium:teams`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     people: Mapping[str, Person] = Field(default_factory=dict)
-    rotations: Mapping[str, Rotation] = Field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = Field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     roles: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    media: Mapping[str, str] = Field(default_factory=lambda: {SLACK: SLACK})
 
     def by_slack(self, user_id: str, name: str = "") -> Actor:
         """The actor behind a Slack user id."""
@@ -71,6 +78,24 @@ class Directory(BaseModel):
             if person.slack and person.slack == user_id:
                 return Actor(id=person.key, name=person.name)
         return Actor(id=f"slack:{user_id}", name=name or user_id)
+
+    def with_roster(self, roster: Roster) -> Directory:
+        """This directory, with what people changed by themselves. Their own methods stand behind those of oncall.yaml; a preference replaces it."""
+        people = {key: _changed(person, roster) for key, person in self.people.items()}
+        by_schedule: dict[str, list[schedules.Override]] = {}
+        for override in roster.overrides:
+            by_schedule.setdefault(override.schedule, []).append(override)
+        feeds = {name: feed.shifts for name, feed in roster.feeds.items()}
+        changed = {}
+        for key, schedule in self.schedules.items():
+            wanted = {layer.feed for layer in schedule.layers if layer.feed}
+            changed[key] = schedule.model_copy(
+                update={
+                    "overrides": tuple(by_schedule.get(key, ())),
+                    "feeds": {name: feeds.get(name, ()) for name in wanted},
+                }
+            )
+        return self.model_copy(update={"people": people, "schedules": changed})
 
     def free_at(self, target: str, severity: str, now: datetime) -> datetime | None:
         """When a `person:…` can be paged for this severity again, by their own hours; None when that is now, and for whatever is no person."""
@@ -86,13 +111,28 @@ class Directory(BaseModel):
         person = self.people.get(name) if kind == "person" else None
         return person.name if person else f"#{name}" if kind == "channel" else name
 
-    def resolve(self, target: str, at: datetime) -> str | None:
-        """`person:ada`, `rotation:shop` or `channel:ops` to whom it means now: `person:…` or `channel:…`; None for nobody."""
+    def resolve(self, target: str, at: datetime) -> tuple[str, ...]:
+        """Whom a target means at that time: `person:…`, `channel:…` and `medium:…`, each once; empty for nobody."""
         kind, _, name = target.partition(":")
-        if kind == "rotation":
-            rotation = self.rotations.get(name)
-            person = rotation.on_call(at) if rotation else None
-            return f"person:{person}" if person else None
-        if kind == "person":
-            return target if name in self.people else None
-        return target
+        if kind in ("schedule", "rotation"):
+            schedule = self.schedules.get(name)
+            keys = schedules.on_call(schedule, at) if schedule else ()
+        elif kind == "group":
+            keys = self.groups.get(name, ())
+        elif kind == "person":
+            keys = (name,)
+        elif kind == "medium":
+            return (target,) if name in self.media else ()
+        else:
+            return (target,)
+        return tuple(f"person:{key}" for key in dict.fromkeys(keys) if key in self.people)
+
+
+def _changed(person: Person, roster: Roster) -> Person:
+    own = tuple(one.method for one in roster.methods.get(person.key, ()) if one.removed_at is None)
+    chosen = roster.preferences.get(person.key)
+    update: dict[str, object] = {"methods": (*person.methods, *own)} if own else {}
+    if chosen is not None:
+        given = {"notify": chosen.notify, "quiet": chosen.quiet, "zone": chosen.zone, "recovery": chosen.recovery}
+        update |= {name: value for name, value in given.items() if value is not None}
+    return person.model_copy(update=update) if update else person

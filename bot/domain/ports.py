@@ -19,6 +19,8 @@ from bot.domain.digest import Digest
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident
 from bot.domain.incoming import ChangeEvent, Incoming, Parsed
+from bot.domain.notice import Notice
+from bot.domain.oncall_ports import OnCallTx
 from bot.domain.people import Person
 from bot.domain.plan import Plan, Question, Target, Undo
 from bot.domain.policy import Touch
@@ -74,7 +76,7 @@ class Backlog:
     oldest_due: datetime | None
 
 
-class Tx(Protocol):
+class Tx(OnCallTx, Protocol):
     """One transaction. Everything written through it is committed together, or nothing is."""
 
     async def lock(self, name: str) -> None:
@@ -275,8 +277,13 @@ class Room(Protocol):
         """Post and pin the card, or update it (`incident.card_ts`); the message's ts."""
 
     async def say(self, incident: Incident, text: str, key: str, again: bool) -> str: ...
-    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool) -> str:
-        """Page `person:ada` by direct message or `channel:ops` by a message there; the message's ts."""
+    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool, address: str = "") -> str:
+        """Page `person:ada` by direct message (to `address`, a Slack user id; empty: the one of oncall.yaml) or `channel:ops` by a message there; the
+        message's ts."""
+
+    async def notice(self, notice: Notice, target: str, address: str, again: bool) -> str:
+        """Something that is no page, to `person:ada` (or to the Slack user id `address`) or to `channel:ops`; with a button to acknowledge or to say
+        that one is still at it where that fits; the message's ts."""
 
     async def alarm(self, text: str, key: str, again: bool) -> str:
         """A message in the fallback channel."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bot.domain.catalogue import Service
+from bot.domain.contact import SLACK
 from bot.domain.digest_times import DigestTimes
 from bot.domain.escalation import Policy as EscalationPolicy
+from bot.domain.media import SLACK_RULES, MediumRules
 from bot.domain.people import Directory
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.routing import Route
@@ -18,7 +20,8 @@ from bot.domain.signal import Signal
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`signal`: what becomes of alerts. `escalations`: escalation policies by name. `actions`: what runbooks may do."""
+    """`signal`: what becomes of alerts. `escalations`: escalation policies by name. `actions`: what runbooks may do. `media`: those set up, by name.
+    `last_resort`: targets that hear of an alarm as well as the fallback channel does (`person:bob`, `medium:ops-mail`)."""
 
     signal: Signal = field(default_factory=Signal)
     escalations: Mapping[str, EscalationPolicy] = field(default_factory=dict)
@@ -29,6 +32,8 @@ class Rules:
     actions: ActionPolicy = field(default_factory=ActionPolicy)
     auto_resolve: bool = True
     digest: DigestTimes | None = None
+    media: Mapping[str, MediumRules] = field(default_factory=lambda: {SLACK: SLACK_RULES})
+    last_resort: tuple[str, ...] = ()
     keep_log: timedelta = timedelta(days=90)
 
     @property

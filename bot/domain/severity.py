@@ -11,12 +11,12 @@ from bot.domain.alert import Alert
 # As Prometheus writes numbers. Infinite is how fast a budget of nothing burns; NaN is no rate at all.
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,30})?|\.\d{1,30})(e[+-]?\d{1,3})?|\+?Inf", re.ASCII | re.IGNORECASE)
 DEFAULT_SEVERITIES = ("critical", "error", "warning", "info")
-MEDIA = ("log", "slack", "email", "sms", "call")
+MEDIA = ("log", "slack", "chat", "email", "push", "sms", "call", "pager", "webhook")
 DEFAULT_MEDIA: Mapping[str, tuple[str, ...]] = {
     "info": ("log",),
-    "warning": ("log", "slack"),
-    "error": ("log", "slack", "email"),
-    "critical": ("log", "slack", "email", "sms", "call"),
+    "warning": ("log", "slack", "chat"),
+    "error": ("log", "slack", "chat", "email", "push", "webhook"),
+    "critical": MEDIA,
 }
 
 

@@ -71,7 +71,7 @@ class Escalation:
             payload(delivery),
             self._rules().directory,
         )
-        target = directory.resolve(str(asked["target"]), self._clock())
+        target = next(iter(directory.resolve(str(asked["target"]), self._clock())), None)
         if target is None:
             raise GaveUp(f"{asked['target']} cannot be paged: nobody is behind that name now")
         await self._room.summon(incident, target, asked["why"], delivery.effect.key, delivery.again)
