@@ -14,12 +14,13 @@ from bot.domain.digest import Digest
 from bot.domain.effects import Priority
 from bot.domain.incident import Incident
 from bot.domain.naming import slug
+from bot.domain.notice import Notice
 from bot.domain.people import Directory
 from bot.domain.run import Run
 from bot.domain.step import StepRun
 from bot.errors import GaveUp
 from bot.room import digest as digests
-from bot.room import messages, mrkdwn
+from bot.room import messages, mrkdwn, notices
 from bot.room.blocks import Message
 from bot.room.channels import Channels
 from bot.room.posts import File, Key, Posts, after_the_act, owner_of
@@ -123,15 +124,20 @@ class SlackRoom:
             channel, messages.said(where + text), Key(key, owner_of(incident)), again, Priority.CARD
         )
 
-    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool) -> str:
-        return await self._deliver(target, messages.page(incident, target, level), Key(key, owner_of(incident)), again)
+    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool, address: str = "") -> str:
+        message = messages.page(incident, target, level)
+        return await self._deliver(target, message, Key(key, owner_of(incident)), again, address)
 
-    async def _deliver(self, target: str, message: Message, key: Key, again: bool) -> str:
-        """To a channel by name, or to a person by direct message; once. Who cannot be reached is a reason in words."""
+    async def notice(self, notice: Notice, target: str, address: str, again: bool) -> str:
+        return await self._deliver(target, notices.notice(notice), Key(notice.key), again, address)
+
+    async def _deliver(self, target: str, message: Message, key: Key, again: bool, address: str = "") -> str:
+        """To a channel by name, or to a person by direct message (`address`: their Slack id, when it is known); once. Who cannot be reached is a
+        reason in words."""
         kind, _, name = target.partition(":")
         if kind == "channel":
             return await self._once(await self._channels.by_name(name), message, key, again, Priority.PAGE)
-        user = self._slack_id(name)
+        user = address or self._slack_id(name)
         if not user:
             raise GaveUp(f"{self._name(name)} cannot be paged: no Slack user id in oncall.yaml")
         try:

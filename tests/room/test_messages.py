@@ -10,12 +10,14 @@ import pytest
 from bot.domain.alert import AlertState
 from bot.domain.context import Context, Finding
 from bot.domain.incident import State
+from bot.domain.notice import Notice
+from bot.domain.page import Page, PageState
 from bot.domain.plan import Diff, Plan
 from bot.domain.run import Run, RunState
 from bot.domain.step import StepState
 from bot.practice.workspace.blocks import check_message
 from bot.room import blocks as kit
-from bot.room import messages
+from bot.room import messages, notices
 from bot.room.blocks import Message
 from bot.room.runs import run_message
 from tests.room.reading import buttons, mrkdwn_of, words
@@ -36,6 +38,19 @@ from tests.room.samples import (
 )
 
 FIRING = AlertState(alert(), NOW, NOW)
+
+
+def page_sent(text: str) -> Page:
+    return Page(
+        key="page:7:1:0:1:person:ada:sms",
+        target="person:ada",
+        name=text,
+        medium="sms",
+        state=PageState.SENT,
+        begun_at=NOW,
+        state_at=NOW,
+        answer=text,
+    )
 
 
 def every_message(text: str) -> Sequence[Message]:
@@ -62,6 +77,12 @@ def every_message(text: str) -> Sequence[Message]:
         messages.summons(broken, f"channel:{text}", text, "RUN-3"),
         messages.alarm(text, everybody=True),
         messages.said(text),
+        notices.notice(
+            Notice(
+                key="n", purpose="reminder", incident_id=7, subject=text, body=text * 3, url=f"https://x.example/{text}"
+            )
+        ),
+        Message("reached", [kit.section(line) for line in notices.reached([page_sent(text)] * 30)]),
         messages.context(broken, Context(incident_id=7, epoch=1, gathered_at=NOW, findings=findings * 20)),
         run_message(run),
         run_message(ended),
