@@ -154,8 +154,7 @@ def _paged(
     for name in {route.policy for one in new for route in one.routes}:
         policy = rules.escalations.get(name or rules.default_escalation)
         wanted = (target for level in (policy.levels[:levels] if policy else ()) for target in level.targets)
-        targets = (rules.directory.resolve(target, now) for target in wanted)
-        found[name] = [target for target in targets if target is not None]
+        found[name] = list(dict.fromkeys(one for target in wanted for one in rules.directory.resolve(target, now)))
     return found
 
 
