@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bot import __version__
-from bot.cli import alert, checking, demo, postmortem, quality, replay, runbook, serving, silence
+from bot.cli import alert, checking, demo, incident, postmortem, quality, replay, runbook, serving, silence
 from bot.errors import BadInput, GaveUp, TryLater
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 app.command("practice")(demo.practice)
 app.add_typer(alert.commands, name="alert")
+app.add_typer(incident.commands, name="incident")
 app.add_typer(silence.commands, name="silence")
 app.add_typer(runbook.commands, name="runbook")
 app.add_typer(postmortem.commands, name="postmortem")

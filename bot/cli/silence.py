@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -13,10 +13,10 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from bot import app
-from bot.cli.common import DEFAULT_FOLDER, ConfigFolder, at_home, loaded, set_up_logs
-from bot.cli.common import run as run_now
+from bot.cli.beside import said_by, within
+from bot.cli.common import DEFAULT_FOLDER, ConfigFolder
 from bot.cli.postmortem import incident_number
-from bot.cli.runs import Who, existing, who
+from bot.cli.runs import Who
 from bot.cli.showing import Shown
 from bot.clients.alertmanager import Alertmanager
 from bot.clients.alertmanager import Silence as Theirs
@@ -30,7 +30,6 @@ from bot.entry.api import facts
 from bot.entry.silence_exchange import GivenOut, given_out, read_file, taken_in
 from bot.entry.silence_words import all_matchers, length, moment, recurring, zone_of
 from bot.errors import BadInput
-from bot.store import open_store
 
 T = TypeVar("T")
 commands = typer.Typer(help="Silences and maintenance windows.", no_args_is_help=True)
@@ -78,7 +77,7 @@ def add(
     async def work(tocsin: app.Tocsin, actor: Actor) -> str:
         return (await tocsin.silences.create(wish, actor)).words
 
-    _said_by(person, config, work, fresh=True)
+    said_by(person, config, work, fresh=True)
 
 
 @commands.command("list")
@@ -99,7 +98,7 @@ def list_(
         shown = Shown(tocsin.kit.redact)
         return [line for one in found for line in _listed(one, shown, now)] or ["nothing is silenced"]
 
-    for line in _within(config, work):
+    for line in within(config, work):
         typer.echo(line)
 
 
@@ -122,7 +121,7 @@ def show(number: Number, as_json: Json = False, config: ConfigFolder = DEFAULT_F
         ]
         return [shown.line(line) for line in lines]
 
-    for line in _within(config, work):
+    for line in within(config, work):
         typer.echo(line)
 
 
@@ -133,7 +132,7 @@ def end(number: Number, person: Who = "", config: ConfigFolder = DEFAULT_FOLDER)
     async def work(tocsin: app.Tocsin, actor: Actor) -> str:
         return (await tocsin.silences.end(number, actor)).words
 
-    _said_by(person, config, work)
+    said_by(person, config, work)
 
 
 @commands.command("extend")
@@ -164,7 +163,7 @@ def _moved(number: int, by: str, sign: int, person: str, config: Path) -> None:
     async def work(tocsin: app.Tocsin, actor: Actor) -> str:
         return (await tocsin.silences.extend(number, moved_by, actor)).words
 
-    _said_by(person, config, work)
+    said_by(person, config, work)
 
 
 # ------------------------------------------------------------------------------------------------ from and to an Alertmanager
@@ -184,7 +183,7 @@ def import_(
         found = _from_file(where, body) if body is not None else (await _alertmanager(tocsin, where).silences([]))[1]
         return await taken_in(tocsin.silences, found)
 
-    outcomes = _within(config, work, fresh=True)
+    outcomes = within(config, work, fresh=True)
     if not outcomes:
         typer.echo("there is no silence there that could be taken over")
     _summed_up(
@@ -202,7 +201,7 @@ def export(
     async def work(tocsin: app.Tocsin) -> list[GivenOut]:
         return await given_out(tocsin.silences, _alertmanager(tocsin, url))
 
-    outcomes = _within(config, work)
+    outcomes = within(config, work)
     if not outcomes:
         typer.echo("there is no silence here that could be given out")
     _summed_up([(one.ref, one.outcome, one.why) for one in outcomes])
@@ -249,30 +248,7 @@ def _from_file(where: str, body: bytes) -> list[Theirs]:
         raise BadInput(f"{where[:200]!r}: {error}") from error
 
 
-# ------------------------------------------------------------------------------------------------ what they share
-
-
-def _within(config: Path, work: Callable[[app.Tocsin], Awaitable[T]], fresh: bool = False) -> T:
-    """The work with the program built beside the one that serves. `fresh`: the database may be made by it."""
-    settings = at_home(loaded(config)) if fresh else loaded(config)
-    set_up_logs("error", "console")
-
-    async def within() -> T:
-        async with app.built(settings, open_store=open_store if fresh else existing) as tocsin:
-            return await work(tocsin)
-
-    return run_now(within())
-
-
-def _said_by(
-    person: str, config: Path, work: Callable[[app.Tocsin, Actor], Awaitable[str]], fresh: bool = False
-) -> None:
-    """What somebody does, and what became of it."""
-
-    async def within(tocsin: app.Tocsin) -> str:
-        return Shown(tocsin.kit.redact).line(await work(tocsin, who(person, tocsin.config.directory)))
-
-    typer.echo(_within(config, within, fresh))
+# ------------------------------------------------------------------------------------------------ as it is shown
 
 
 def _listed(one: Listed, shown: Shown, now: datetime) -> list[str]:

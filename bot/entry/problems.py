@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bot.errors import BadInput, Overloaded, Replayed, TryLater
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-NOWHERE = "there are /webhooks/<source> (POST), /api/v1/silences, /api/v2/silences, /healthz and /readyz"
+NOWHERE = "there are /webhooks/<source> (POST), /api/v1/incidents, /api/v1/oncall, /api/v1/silences, /api/v2/silences, /healthz and /readyz"
 RETRY_AFTER = 5  # seconds, when the failure does not say
 
 log = structlog.get_logger(__name__)

@@ -10,6 +10,7 @@ from bot.domain import effects, lifecycle, paging
 from bot.domain.alert import AlertState
 from bot.domain.incident import Change, Incident
 from bot.domain.naming import TITLE_LIMIT, clipped, nearest
+from bot.domain.page import Page
 from bot.domain.people import Actor
 from bot.domain.ports import Clock, Redact, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -28,6 +29,11 @@ class Shown:
     alerts: Sequence[AlertState]
     runs: Sequence[Run]
     timeline: Sequence[Entry]
+    pages: Sequence[Page] = ()
+
+
+class NoSuchIncident(BadInput):
+    """The number names no incident."""
 
 
 class Incidents:
@@ -146,6 +152,7 @@ class Incidents:
                 await tx.alerts_of(incident_id),
                 await tx.runs_of(incident_id),
                 await tx.timeline(incident_id),
+                await tx.pages_of(incident_id),
             )
 
         return await self._store.read(work)
@@ -188,5 +195,5 @@ async def known(tx: Tx, incident_id: int) -> Incident:
     """The incident of that number, or BadInput in words."""
     incident = await tx.incident(incident_id)
     if incident is None:
-        raise BadInput(f"There is no INC-{incident_id}. `/incident list` shows what is open.")
+        raise NoSuchIncident(f"There is no INC-{incident_id}. `/incident list` shows what is open.")
     return incident

@@ -42,6 +42,7 @@ class Clicks:
             kit.ESCALATE: self._escalate,
             kit.RUNBOOKS: self._runbooks,
             kit.SILENCE: self._silence,
+            kit.STILL_AT_IT: self._still_at_it,
         }
         for action_id, act in acts.items():
             app.action(action_id)(self._handler(act))
@@ -118,6 +119,9 @@ class Clicks:
 
     async def _escalate(self, body: Body, actor: Actor) -> Reply:
         return told(await self._flows.incidents.escalate(incident_id(body), actor))
+
+    async def _still_at_it(self, body: Body, actor: Actor) -> Reply:
+        return told(await self._flows.incidents.still_at_it(incident_id(body), actor))
 
     async def _runbooks(self, body: Body, actor: Actor) -> Reply:
         about: dict[str, Any] = {"incident": incident_id(body), "channel": channel_of(body)}

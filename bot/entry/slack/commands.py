@@ -10,7 +10,7 @@ from bot.entry.slack import run_commands, silence_commands, why_commands
 from bot.entry.slack.asked import Ask, Command, Reply, about, hidden, like, sections, told
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
-from bot.room import messages, mrkdwn, views
+from bot.room import messages, mrkdwn, notices, views
 from bot.room.blocks import bounded, context, severity_mark
 
 SHOWN_ENTRIES = 8
@@ -79,10 +79,11 @@ class Commands:
         number, _ = await about(ask, self._flows, "show")
         shown = await self._flows.incidents.show(number)
         card = messages.card(shown.incident, shown.alerts, shown.runs, self._flows.directory(), buttons=False)
+        who = sections(["*Who was reached*, newest last", *notices.reached(shown.pages)]) if shown.pages else []
         latest = [_entry(entry) for entry in shown.timeline[-SHOWN_ENTRIES:]]
         timeline = sections(["*Timeline*, newest last", *latest]) if latest else []
         where = [context(f"Its channel: <#{shown.incident.channel_id}>")] if shown.incident.channel_id else []
-        return Reply(card.text, bounded([*card.blocks, *timeline, *where]))
+        return Reply(card.text, bounded([*card.blocks, *who, *timeline, *where]))
 
     async def _ack(self, ask: Ask) -> Reply:
         number, _ = await about(ask, self._flows, "ack")
