@@ -18,6 +18,14 @@ class Replayed(BadInput):
     """A delivery that is good once only (a signed one) was taken before; nothing of it was kept this time."""
 
 
+class NotSigned(BadInput):
+    """It does not carry the mark that only its true sender can make: nothing that it says is believed."""
+
+
+class Outdated(BadInput):
+    """It was good, and is too old by now."""
+
+
 class TryLater(Exception):
     """Something else is not available now. `delay` is in seconds (None: the worker's own backoff).
 

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from aiohttp import web
 
 from bot.clients.databases import Database
+from bot.clients.desk import Desk
 from bot.clients.http import Http
 from bot.clients.k8s import Kubernetes
 from bot.clients.kit import Kit
@@ -18,8 +19,10 @@ from bot.clients.sandbox_watch import Limits
 from bot.clients.slack import SlackGateway
 from bot.clients.sqlite_database import Sqlite
 from bot.config import Config
+from bot.domain.oncall_ports import Medium
 from bot.domain.ports import Clock, Gatherer
 from bot.domain.redaction import Redactor
+from bot.domain.signing import Signer
 from bot.entry.arrivals import Arrivals, Sinks, SourceEntry
 from bot.entry.auth_configured import configured
 from bot.entry.auth_sns import Fetch
@@ -83,6 +86,16 @@ def _sandbox(config: Config) -> Sandbox | None:
 def gatherers_of(config: Config, kit: Kit) -> dict[str, Gatherer]:
     modules = discover("gatherers")
     return {name: modules[name].Plugin(kit, params) for name, params in config.gatherers.items()}
+
+
+def media_of(config: Config, kit: Kit, signer: Signer) -> dict[str, Medium]:
+    """The media beside Slack, by name."""
+    modules = discover("channels")
+    public_url = (config.server.public_url or "").rstrip("/")
+    return {
+        name: modules[one.type].Plugin(Desk(name, kit.http, kit.redact, kit.clock, public_url, signer), one.params)
+        for name, one in config.media.items()
+    }
 
 
 def slack_of(config: Config, gateway: SlackGateway, flows: Flows) -> tuple[list[web.RouteDef], SocketMode | None]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from bot.config import ActionFacts, Config, Registry
+from bot.config.channels import ChannelFacts
 from bot.config.sources import SenderFacts
 from bot.domain.catalogue import Service
+from bot.domain.contact import SLACK
+from bot.domain.media import SLACK_RULES
 from bot.domain.rules import Rules
 from bot.plugins import discover
 
@@ -19,7 +22,10 @@ def registry() -> Registry:
 
     about = {name: ActionFacts.of(module) for name, module in discover("actions").items()}
     senders = {name: SenderFacts.of(module) for name, module in discover("sources").items()}
-    return Registry(params("sources"), params("actions"), params("gatherers"), about, senders)
+    media = {name: ChannelFacts.of(module) for name, module in discover("channels").items()}
+    return Registry(
+        params("sources"), params("actions"), params("gatherers"), about, senders, params("channels"), media
+    )
 
 
 def rules_of(config: Config) -> Rules:
@@ -43,5 +49,7 @@ def rules_of(config: Config) -> Rules:
         actions=config.policy,
         auto_resolve=config.auto_resolve,
         digest=config.digest,
+        media={SLACK: SLACK_RULES, **{name: one.rules for name, one in config.media.items()}},
+        last_resort=config.last_resort,
         keep_log=config.keep_log,
     )

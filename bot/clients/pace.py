@@ -29,6 +29,8 @@ TIER_OF = {
     "files.completeUploadExternal": 4,
     "files.getUploadURLExternal": 4,
     "pins.add": 2,
+    "usergroups.users.list": 2,
+    "usergroups.users.update": 2,
     "users.conversations": 3,
     "users.info": 4,
     "views.open": 4,

@@ -4,8 +4,10 @@ The only reader of the environment. Used by app and cli; `load` is the door, doc
 """
 
 from bot.config.auth import Bearer, Hmac
+from bot.config.channels import ChannelFacts, Heartbeat, MediumConfig
 from bot.config.files import ActionFacts, Config, Registry
 from bot.config.loading import load, reload
+from bot.config.oncall import CalendarConfig
 from bot.config.policy import Service
 from bot.config.problems import ConfigErrors, Problem, format_problems
 from bot.config.schemas import schema
@@ -25,12 +27,16 @@ from bot.config.sources import SenderFacts, SourceConfig
 __all__ = [
     "ActionFacts",
     "Bearer",
+    "CalendarConfig",
+    "ChannelFacts",
     "Config",
     "ConfigErrors",
     "Database",
+    "Heartbeat",
     "Hmac",
     "Kubernetes",
     "Log",
+    "MediumConfig",
     "Metrics",
     "Postmortem",
     "Problem",

@@ -15,7 +15,9 @@ from pydantic import BaseModel, Field
 
 from bot.config import signal_checks
 from bot.config.api import Api
+from bot.config.channels import ChannelFacts, Heartbeat, MediumConfig
 from bot.config.marks import Document
+from bot.config.oncall import CalendarConfig
 from bot.config.policy import Service
 from bot.config.problems import Problem, quoted
 from bot.config.routes import RouteEntry
@@ -76,6 +78,7 @@ class Registry:
     """The plugins that there are: the `Params` model of each, by the name that the configuration uses. Filled by app from bot.plugins.
 
     `about`: what the actions say of themselves; lint is silent about those that are not in it. `senders`: what the sources say of theirs.
+    `channels`: the media, and `channel_facts` what they say of themselves.
     """
 
     sources: Mapping[str, type[BaseModel]] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class Registry:
     gatherers: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     about: Mapping[str, ActionFacts] = field(default_factory=dict)
     senders: Mapping[str, SenderFacts] = field(default_factory=dict)
+    channels: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    channel_facts: Mapping[str, ChannelFacts] = field(default_factory=dict)
 
 
 class Context(Part):
@@ -101,6 +106,8 @@ class TocsinFile(SignalSections):
     database: Database = Database()
     slack: Slack | None = None
     sources: Mapping[str, Any] = Field(default_factory=dict)
+    channels: Mapping[str, Any] = Field(default_factory=dict)
+    heartbeat: Heartbeat | None = None
     auto_resolve: bool = Field(default=True, description="resolve an incident when all its alerts have")
     route: RouteEntry | None = None
     context: Context = Context()
@@ -130,6 +137,35 @@ def checked(file: TocsinFile, document: Document, bad: Collection[str]) -> Itera
     yield from signal_checks.checked(file, document, bad)
 
 
+def placed(file: TocsinFile, folder: Path) -> TocsinFile:
+    """With all paths made absolute. `folder`: that of the configuration."""
+    state = absolute(folder / file.state)
+    post, kubernetes, smtp = file.postmortem, file.kubernetes, file.server.smtp
+    template = post.template and absolute(folder / post.template)
+    if kubernetes:
+        places = {"kubeconfig": kubernetes.kubeconfig, "ca": kubernetes.ca}
+        found = {name: absolute(folder / os.path.expanduser(place)) for name, place in places.items() if place}
+        kubernetes = kubernetes.model_copy(update=found)
+    if smtp and smtp.tls_cert and smtp.tls_key:
+        files_of = {"tls_cert": smtp.tls_cert, "tls_key": smtp.tls_key}
+        smtp = smtp.model_copy(update={name: absolute(folder / place) for name, place in files_of.items()})
+    return file.model_copy(
+        update={
+            "state": state,
+            "server": file.server.model_copy(update={"smtp": smtp}),
+            "database": file.database.within(state),
+            "databases": {name: one.within(state) for name, one in file.databases.items()},
+            "postmortem": Postmortem(folder=absolute(state / post.folder), template=template),
+            "kubernetes": kubernetes,
+            "scripts": file.scripts.model_copy(update={"folder": absolute(state / file.scripts.folder)}),
+        }
+    )
+
+
+def absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
 def missing_files(file: TocsinFile, document: Document) -> Iterator[Problem]:
     """Files that tocsin.yaml names and that are not there. Paths are absolute by now."""
     named = {
@@ -148,6 +184,7 @@ def missing_files(file: TocsinFile, document: Document) -> Iterator[Problem]:
 class Config:
     """The whole configuration, checked. All paths are absolute. `digest` None: it is not posted. `keep_log`: how long the log of alerts is kept.
 
+    `media`: those beside Slack, by name. `last_resort`: targets that hear of an alarm as well as the fallback channel does.
     The policy of the root of `signal.routing` is the escalation policy for what no route says more about.
     """
 
@@ -163,6 +200,10 @@ class Config:
     keep_log: timedelta
     policies: Mapping[str, EscalationPolicy]
     directory: Directory
+    media: Mapping[str, MediumConfig]
+    last_resort: tuple[str, ...]
+    calendars: Mapping[str, CalendarConfig]
+    heartbeat: Heartbeat | None
     policy: ActionPolicy
     services: Mapping[str, Service]
     gatherers: Mapping[str, BaseModel]

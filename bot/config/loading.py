@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.config import files, oncall, policy, routes, signal_checks, signal_made
+from bot.config import (
+    channels,
+    files,
+    oncall,
+    oncall_checks,
+    oncall_doubts,
+    policy,
+    routes,
+    signal_checks,
+    signal_made,
+)
 from bot.config.files import Config, Registry, TocsinFile
 from bot.config.marks import Document, override
 from bot.config.oncall import OncallFile
@@ -18,10 +28,10 @@ from bot.config.problems import ConfigErrors, Problem, in_order, nearest
 from bot.config.runbook_steps import Known
 from bot.config.runbooks import Runbooks, forbidden, helpless
 from bot.config.secrets import Secrets
-from bot.config.server import Postmortem
 from bot.config.sources import Reading
 from bot.config.validate import found, validate, validate_sections
 from bot.config.yaml import read
+from bot.domain.people import Directory
 from bot.domain.policy import Policy as ActionPolicy
 
 MAIN, SERVICES, ONCALL, POLICY = "tocsin.yaml", "services.yaml", "oncall.yaml", "policy.yaml"
@@ -34,6 +44,9 @@ NEEDS_RESTART = (
     "database",
     "slack",
     "sources",
+    "media",
+    "calendars",
+    "heartbeat",
     "gatherers",
     "kubernetes",
     "prometheus",
@@ -93,6 +106,7 @@ class _Loading:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     severities: tuple[str, ...] = ()  # none: they could not be read, so nothing is said about references to them
+    media: channels.Media = channels.NO_MEDIA
 
     def config(self, overrides: Mapping[str, Any]) -> Config:
         documents = self._documents()
@@ -102,6 +116,7 @@ class _Loading:
         reading = Reading(main, self.secrets)
         sources = reading.sources(self.registry.sources, self.registry.senders)
         gatherers = reading.gatherers(self.registry.gatherers)
+        self.media = channels.media(reading, self.registry.channels, self.registry.channel_facts)
         self.problems += reading.problems
         self.warnings += reading.warnings
         oncall_file, problems, _ = validate_sections(OncallFile, people, self.secrets)
@@ -109,14 +124,19 @@ class _Loading:
         policy_file, problems, _ = validate_sections(PolicyFile, rules, self.secrets)
         self.problems += problems
         services = self._services(catalogue)
+        everybody = oncall.directory(oncall_file, policy_file.roles, self.media)
+        calendars = oncall.calendars(oncall_file, files.absolute(self.folder))
         self._compare(tocsin, main, oncall_file, people, policy_file, rules)
-        everybody = oncall.directory(oncall_file, policy_file.roles)
+        members = {member for role in policy_file.roles.values() for member in role}
+        self._on_call(tocsin, main, oncall_file, people, everybody, members)
+        if self.secrets.resolve:
+            self.problems += oncall_checks.missing_files(calendars, people)
         action_policy = policy.built(policy_file, rules, {key: one.name for key, one in everybody.people.items()})
         runbooks = self._runbooks(tocsin, main, policy_file, rules, action_policy)
         if self.problems or tocsin.slack is None or tocsin.route is None:
             raise ConfigErrors(self._sorted(self.problems), self._sorted(self.warnings))
         return Config(
-            folder=_absolute(self.folder),
+            folder=files.absolute(self.folder),
             state=tocsin.state,
             server=tocsin.server,
             database=tocsin.database,
@@ -128,6 +148,10 @@ class _Loading:
             keep_log=tocsin.keep.alert_log,
             policies=oncall.policies(oncall_file),
             directory=everybody,
+            media=self.media.made,
+            last_resort=oncall_file.alarm,
+            calendars=calendars,
+            heartbeat=tocsin.heartbeat,
             policy=action_policy,
             services=services,
             gatherers=gatherers,
@@ -199,32 +223,7 @@ class _Loading:
         if document.readable:
             self.problems += files.checked(file, document, bad)
             self.severities = () if "severities" in bad else file.severities
-        state = _absolute(self.folder / file.state)
-        post = file.postmortem
-        template = post.template and _absolute(self.folder / post.template)
-        kubernetes = file.kubernetes
-        if kubernetes:
-            places = {"kubeconfig": kubernetes.kubeconfig, "ca": kubernetes.ca}
-            absolute = {
-                name: _absolute(self.folder / os.path.expanduser(place)) for name, place in places.items() if place
-            }
-            kubernetes = kubernetes.model_copy(update=absolute)
-        post = Postmortem(folder=_absolute(state / post.folder), template=template)
-        smtp = file.server.smtp
-        if smtp and smtp.tls_cert and smtp.tls_key:
-            files_of = {"tls_cert": smtp.tls_cert, "tls_key": smtp.tls_key}
-            smtp = smtp.model_copy(update={name: _absolute(self.folder / place) for name, place in files_of.items()})
-        file = file.model_copy(
-            update={
-                "state": state,
-                "server": file.server.model_copy(update={"smtp": smtp}),
-                "database": file.database.within(state),
-                "databases": {name: one.within(state) for name, one in file.databases.items()},
-                "postmortem": post,
-                "kubernetes": kubernetes,
-                "scripts": file.scripts.model_copy(update={"folder": _absolute(state / file.scripts.folder)}),
-            }
-        )
+        file = files.placed(file, self.folder)
         if self.secrets.resolve:
             self.problems += files.missing_files(file, document)
         return file
@@ -257,24 +256,42 @@ class _Loading:
         actions = sorted(self.registry.actions)
         members = {member for role in policy_file.roles.values() for member in role}
         used = routes.policies_of(tocsin.route) if tocsin.route else set()
-        known_people = oncall.names(people, "people") if people.usable else members
-        self.problems += policy.checked(policy_file, rules, known_people, actions, oncall.names(rules, "roles"))
+        known_people = people.names("people") if people.usable else members
+        self.problems += policy.checked(policy_file, rules, known_people, actions, rules.names("roles"))
         self.warnings += policy.doubtful(policy_file, rules, actions, self.now)
-        if people.usable:
-            self.problems += oncall.checked(people_file, people, self.severities)
         if tocsin.route:
-            known = oncall.names(people, "policies") if people.usable else used
+            known = people.names("policies") if people.usable else used
             self.problems += routes.checked(tocsin.route, main, known, self.severities)
-            self.warnings += routes.doubtful(tocsin.route, main)
-            self.warnings += oncall.doubtful(people_file, people, used, members, tocsin.severities[0])
-        self.warnings += signal_checks.doubtful(tocsin, main, self.now)
+            self.warnings += routes.doubtful(tocsin.route, main, self.media)
+        self.warnings += signal_checks.doubtful(tocsin, main, self.media, self.now)
         if main.readable and not tocsin.sources:
             self.warnings.append(main.problem(("sources",), "there are no sources, so no alert can come in", key=True))
+
+    def _on_call(
+        self,
+        tocsin: TocsinFile,
+        main: Document,
+        file: OncallFile,
+        people: Document,
+        everybody: Directory,
+        role_members: Collection[str],
+    ) -> None:
+        """What oncall.yaml says, and what it and the media of tocsin.yaml say about each other."""
+        media = self.media if main.usable else None
+        wrong = list(oncall_checks.checked(file, people, oncall_checks.Known.of(people, self.severities, media)))
+        self.problems += wrong if people.usable else []
+        used = oncall.media_used(file, self.media) if people.usable else None
+        facts = self.registry.channel_facts
+        self.warnings += channels.doubtful(self.media, facts, tocsin.server, main, used)
+        if tocsin.route:
+            use = oncall_doubts.Use(routes.policies_of(tocsin.route), role_members, tocsin.severities[0], media)
+            now = None if wrong else self.now
+            self.warnings += oncall_doubts.doubtful(file, people, use, everybody.schedules, now)
 
     def _runbooks(
         self, tocsin: TocsinFile, main: Document, policy_file: PolicyFile, rules: Document, allowed: ActionPolicy
     ) -> Runbooks:
-        roles = {name: policy_file.roles.get(name, ()) for name in oncall.names(rules, "roles")}
+        roles = {name: policy_file.roles.get(name, ()) for name in rules.names("roles")}
         runbooks = Runbooks(Known(self.registry.actions, roles if rules.usable else None, self.registry.about))
         for number, folder in enumerate(tocsin.runbooks if tocsin.runbooks is not None else (Path("runbooks"),)):
             place = self.folder / folder
@@ -298,7 +315,3 @@ class _Loading:
             self.warnings += forbidden(runbook, runbooks.documents[name], allowed, self.registry.about)
             self.warnings += helpless(runbook, runbooks.documents[name], absent)
         return runbooks
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))

@@ -66,6 +66,11 @@ class Document:
         mark = self.marks.get(path)
         return mark.text if mark else ""
 
+    def names(self, section: str) -> list[str]:
+        """The names in a section, also when some of its entries are wrong."""
+        value = self.data.get(section) if isinstance(self.data, dict) else None
+        return list(value) if isinstance(value, dict) else []
+
     def override(self, path: Path, value: Any) -> Problem | None:
         """Put `value` in place of what stands at `path`; missing mappings are made. A problem when there is no such place."""
         if self.data is None:

@@ -22,6 +22,9 @@ from bot.config.units import duration
 
 _LISTS = (tuple, list, Sequence, set, frozenset, AbstractSet)
 _MAPPINGS = (dict, Mapping)
+AS_WRITTEN = "as written"
+# Text beside other forms (`TextAsWritten | Model`): a bare number in the file is the text that was written there, as it is where only text can be.
+TextAsWritten = Annotated[str, AS_WRITTEN]
 
 
 @dataclass(slots=True)
@@ -71,9 +74,11 @@ class Preparing:
         real = [arm for arm in arms if arm is not NoneType]
         if value is None and len(real) < len(arms):
             return None
-        if isinstance(value, dict):
-            models = [arm for arm in real if isinstance(arm, type) and issubclass(arm, BaseModel)]
-            real = models or real
+        shape = _shape_of(value)
+        fitting = [arm for arm in real if (_shape(arm) is shape if shape else AS_WRITTEN in get_args(arm))]
+        if shape is dict:
+            fitting = [arm for arm in fitting if isinstance(arm, type)] or fitting
+        real = fitting or real
         return self.value(real[0], value, path) if len(real) == 1 else value
 
     def _mapping(self, arguments: Sequence[Any], value: Any, path: Path) -> Any:
@@ -134,3 +139,17 @@ class Preparing:
 
     def refuse(self, path: Path, message: str, *, key: bool = False) -> None:
         self.refused[path] = self.document.problem(path, message, key=key)
+
+
+def _shape(wanted: Any) -> type | None:
+    """dict, list or None (a scalar): what a value looks like that an annotation may take."""
+    if get_origin(wanted) is Annotated:
+        wanted = get_args(wanted)[0]
+    plain = get_origin(wanted) or wanted
+    if plain in _MAPPINGS or (isinstance(plain, type) and issubclass(plain, BaseModel)):
+        return dict
+    return list if plain in _LISTS else None
+
+
+def _shape_of(value: Any) -> type | None:
+    return type(value) if isinstance(value, dict | list) else None

@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from bot.config.channels import Media
 from bot.config.marks import Document, Path
 from bot.config.problems import Problem, unknown
 from bot.config.server import Part
@@ -144,7 +145,7 @@ def bad_matchers(match: Collection[str], document: Document, path: Path) -> Iter
             yield document.problem((*path, number), str(error))
 
 
-def doubtful(entry: RouteEntry, document: Document, path: Path = ("route",)) -> Iterator[Problem]:
+def doubtful(entry: RouteEntry, document: Document, set_up: Media, path: Path = ("route",)) -> Iterator[Problem]:
     """Routes that no alert can reach, and alerts that reach no route, or nobody."""
     if path == ("route",) and entry.match:
         yield document.problem(
@@ -156,7 +157,7 @@ def doubtful(entry: RouteEntry, document: Document, path: Path = ("route",)) -> 
             yield document.problem(
                 at, "alerts that no route below has other media for page nobody, however bad they are", key=True
             )
-        yield from doubtful_media(entry.media, document, at)
+        yield from doubtful_media(entry.media, document, at, set_up)
     closed = False
     for number, child in enumerate(entry.routes):
         here = (*path, "routes", number)
@@ -165,4 +166,4 @@ def doubtful(entry: RouteEntry, document: Document, path: Path = ("route",)) -> 
                 here, "no alert gets here: a route above it matches everything and has no continue: true", key=True
             )
         closed = closed or (not child.match and not child.go_on)
-        yield from doubtful(child, document, here)
+        yield from doubtful(child, document, set_up, here)

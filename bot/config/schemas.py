@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from bot.config.auth import MODELS, ONLY_SECRETS
+from bot.config.channels import MediumEntry
 from bot.config.files import Registry, TocsinFile
 from bot.config.oncall import OncallFile
 from bot.config.policy import PolicyFile, Service
@@ -82,28 +83,25 @@ def _services() -> dict[str, Any]:
 
 
 def _tocsin(registry: Registry) -> dict[str, Any]:
-    kinds, gatherers = list(registry.sources), list(registry.gatherers)
-    plugins = [registry.sources[name] for name in kinds] + [registry.gatherers[name] for name in gatherers]
-    [main, *shown], definitions = _together([TocsinFile, *MODELS.values(), *plugins])
-    auth, params = dict(zip(MODELS, shown[: len(MODELS)], strict=True)), shown[len(MODELS) :]
-    auth |= {way: auth[way]["properties"][key] for way, key in ONLY_SECRETS.items()}
-    own = dict(zip(kinds, params[: len(kinds)], strict=True))
-    contexts = dict(zip(gatherers, params[len(kinds) :], strict=True))
-    ways = {kind: registry.senders.get(kind, SenderFacts()).ways for kind in kinds}
-    entries = [
-        {
-            **found,
-            "properties": {
-                "type": {"const": kind},
-                **{way: auth[way] for way in ways[kind]},
-                **found.get("properties", {}),
-            },
-        }
-        for kind, found in own.items()
+    models = [
+        *(TocsinFile, MediumEntry, *MODELS.values()),
+        *(*registry.sources.values(), *registry.channels.values(), *registry.gatherers.values()),
     ]
-    switched = {name: {"anyOf": [found, {"type": ["null", "boolean"]}]} for name, found in contexts.items()}
+    found, definitions = _together(models)
+    rest = iter(found)
+    main, use = next(rest), next(rest)["properties"]
+    auth = {way: next(rest) for way in MODELS}
+    auth |= {way: auth[way]["properties"][key] for way, key in ONLY_SECRETS.items()}
+    ways = {kind: registry.senders.get(kind, SenderFacts()).ways for kind in registry.sources}
+    sources = [_typed(kind, next(rest), {way: auth[way] for way in ways[kind]}) for kind in registry.sources]
+    channels = [_typed(kind, next(rest), use) for kind in registry.channels]
+    switched = {name: {"anyOf": [next(rest), {"type": ["null", "boolean"]}]} for name in registry.gatherers}
     properties = dict(main["properties"])
-    properties["sources"] = {"type": "object", "additionalProperties": {"anyOf": [*entries, {"type": "null"}]}}
+    properties["sources"] = {"type": "object", "additionalProperties": {"anyOf": [*sources, {"type": "null"}]}}
+    properties["channels"] = {
+        "type": "object",
+        "additionalProperties": {"anyOf": [*channels, {"type": "null"}]},
+    }
     properties["context"] = {
         "type": "object",
         "additionalProperties": False,
@@ -111,6 +109,12 @@ def _tocsin(registry: Registry) -> dict[str, Any]:
     }
     required = ["slack", "route"]
     return _document({**main, "properties": properties, "required": required}, definitions, "Tocsin")
+
+
+def _typed(kind: str, found: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry that names a plugin, with the plugin's own parameters and what stands beside them."""
+    properties = {"type": {"const": kind}, **found.get("properties", {}), **beside}
+    return {**found, "properties": properties}
 
 
 def _runbook(registry: Registry) -> dict[str, Any]:

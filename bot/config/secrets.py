@@ -160,3 +160,7 @@ class SecretUrl(SecretRef):
                 "has a password in it: put the whole address into env:NAME or file:/path (what was found is not shown)"
             )
         return cls(text, text)
+
+
+class SecretAddress(SecretUrl):
+    """A web address that may be a secret as a whole, as that of a private calendar is: by reference, or as plain text without a password."""

@@ -24,6 +24,7 @@ from bot.config.units import SIZE_PATTERN, size
 
 MIB = 1 << 20
 LARGEST_BODY = 64 * MIB
+SHORTEST_SECRET = 16
 DATABASES = ("sqlite", "postgresql")
 LOG_LEVELS = Literal["debug", "info", "warning", "error"]
 
@@ -124,6 +125,18 @@ class Server(Listening):
         default=20, ge=0, le=600, description="how long to finish what is going on after SIGTERM"
     )
     smtp: Smtp | None = Field(default=None, description="take e-mail as well; nothing listens for it when not set")
+    secret: SecretRef | None = Field(
+        default=None, description="what links to acknowledge by and addresses of calendars are signed with"
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _long(cls, secret: SecretRef | None) -> SecretRef | None:
+        if secret is not None and secret.resolved and len(secret.reveal()) < SHORTEST_SECRET:
+            raise ValueError(
+                f"what {secret} leads to is shorter than {SHORTEST_SECRET} characters; make one with `openssl rand -hex 32`"
+            )
+        return secret
 
     @property
     def url(self) -> str:

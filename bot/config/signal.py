@@ -7,7 +7,7 @@ from datetime import time, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bot.config.problems import nearest, quoted
 from bot.config.server import Part
@@ -20,13 +20,25 @@ Span = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=7))
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def _known_zone(name: str) -> str:
+def known_zone(name: str) -> str:
+    """The name of a time zone as it is. Raises ValueError with the nearest one."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         near = nearest(name, available_timezones())
         raise ValueError(f"no time zone is called {quoted(name)}{near}") from None
     return name
+
+
+def channel_name(name: str) -> str:
+    """The name of a Slack channel as it is. Raises ValueError."""
+    if name.startswith("#") or any(character.isspace() for character in name):
+        raise ValueError(f"not the name of a channel: {quoted(name)}; write it without #")
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(known_zone)]
+ChannelName = Annotated[str, Field(max_length=80), AfterValidator(channel_name)]
 
 
 class RelabelEntry(Part):
@@ -138,17 +150,10 @@ class DigestEntry(Part):
     """Once a day: what was held, and what fires often without anybody acting."""
 
     at: Clock = Field(default=time(9), description='time of day: "09:00", in quotes')
-    zone: Annotated[str, AfterValidator(_known_zone)] = Field(default="UTC", description="its time zone: Europe/Berlin")
-    channel: str = Field(
-        default="", max_length=80, description="name of a channel, without #; slack.fallback_channel when not given"
+    zone: ZoneName = Field(default="UTC", description="its time zone: Europe/Berlin")
+    channel: ChannelName = Field(
+        default="", description="name of a channel, without #; slack.fallback_channel when not given"
     )
-
-    @field_validator("channel")
-    @classmethod
-    def _channel(cls, name: str) -> str:
-        if name.startswith("#") or any(character.isspace() for character in name):
-            raise ValueError(f"not the name of a channel: {quoted(name)}; write it without #")
-        return name
 
 
 class Keep(Part):

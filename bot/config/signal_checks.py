@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from bot.config import signal_severities
+from bot.config.channels import Media
 from bot.config.marks import Document, Path
 from bot.config.problems import Problem, quoted
 from bot.config.routes import bad_matchers
@@ -143,10 +144,10 @@ def _bad_maintenance(work: MaintenanceEntry, document: Document, path: Path) -> 
 # ------------------------------------------------------------------------------------------------ doubts
 
 
-def doubtful(file: SignalSections, document: Document, now: datetime | None) -> Iterator[Problem]:
+def doubtful(file: SignalSections, document: Document, set_up: Media, now: datetime | None) -> Iterator[Problem]:
     """What would make nobody hear of something bad, and what has no effect. `now`: None when no clock is at hand."""
     worst = file.severities[0]
-    yield from signal_severities.doubtful(file, document)
+    yield from signal_severities.doubtful(file, document, set_up)
     for number, rule in enumerate(file.inhibit):
         if not rule.side("target")[1] and not rule.equal:
             words = "has neither target nor equal: one alert that fires would hold all others"

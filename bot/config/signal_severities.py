@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from bot.config.channels import LOG, Media
 from bot.config.marks import Document, Path
 from bot.config.problems import Problem, listed, quoted, unknown
 from bot.config.signal import SignalSections
 from bot.config.signal_made import media_of, rates_of
 from bot.domain.severity import MEDIA
-
-SENT = ("log", "slack")  # the media that this version delivers
 
 
 def checked(file: SignalSections, document: Document, known: Sequence[str]) -> Iterator[Problem]:
@@ -61,12 +60,13 @@ def _bad_media(file: SignalSections, document: Document, known: Sequence[str]) -
 
 
 def bad_media(media: Sequence[str], document: Document, path: Path) -> Iterator[Problem]:
-    """Also for the `media` of a route."""
+    """Also for the `media` of a route. They are kinds of media, or names under `channels`. `document`: tocsin.yaml."""
+    known = list(dict.fromkeys([*MEDIA, *document.names("channels")]))
     if not media:
-        yield document.problem(path, f"names no medium; [log] pages nobody{listed('media', MEDIA)}")
+        yield document.problem(path, f"names no medium; [log] pages nobody{listed('media', known)}")
     for number, medium in enumerate(media):
-        if medium not in MEDIA:
-            yield document.problem((*path, number), unknown("medium", "media", medium, MEDIA))
+        if medium not in known:
+            yield document.problem((*path, number), unknown("medium", "media", medium, known))
 
 
 def bad_severities(named: Iterable[str], known: Collection[str], document: Document, path: Path) -> Iterator[Problem]:
@@ -76,7 +76,7 @@ def bad_severities(named: Iterable[str], known: Collection[str], document: Docum
             yield document.problem((*path, number), unknown("severity", "severities", severity, known))
 
 
-def doubtful(file: SignalSections, document: Document) -> Iterator[Problem]:
+def doubtful(file: SignalSections, document: Document, set_up: Media) -> Iterator[Problem]:
     """Words that say nothing, and severities that nobody is ever paged for."""
     for word, severity in file.severity_values.items():
         if word.strip().lower() in file.severities:
@@ -86,17 +86,17 @@ def doubtful(file: SignalSections, document: Document) -> Iterator[Problem]:
         if severity == file.severities[0] and set(media) <= {"log"}:
             words = f"{severity} is the most severe there is: with [log] nobody is ever paged"
             yield document.problem(("media", severity), words, key=True)
-        yield from doubtful_media(media, document, ("media", severity))
+        yield from doubtful_media(media, document, ("media", severity), set_up)
     if set(media_of(file).get(file.usual_severity, MEDIA)) <= {"log"}:
         words = f"alerts with no known severity count as {file.usual_severity}, which is only logged: nobody is paged"
         yield document.problem(("default_severity",), words)
 
 
-def doubtful_media(media: Sequence[str], document: Document, path: Path) -> Iterator[Problem]:
-    if "slack" not in media and not set(media) <= {"log"}:
-        words = f"this version sends nothing by {_listed(media)}: Slack is used all the same"
+def doubtful_media(media: Sequence[str], document: Document, path: Path, set_up: Media) -> Iterator[Problem]:
+    """Also for the `media` of a route."""
+    paging = [medium for medium in media if medium != LOG]
+    if paging and not set_up.reach(paging):
+        words = (
+            f"nothing under channels is {' or '.join(paging)}, so nobody can be paged by it; add slack, or set it up"
+        )
         yield document.problem(path, words, key=True)
-
-
-def _listed(media: Sequence[str]) -> str:
-    return " or ".join(medium for medium in media if medium not in SENT)

@@ -1,4 +1,4 @@
-"""`sources` and `context` of tocsin.yaml: each entry names a plugin and holds that plugin's own parameters. Read by load."""
+"""`sources` and `context` of tocsin.yaml: each entry names a plugin and holds that plugin's own parameters. Read by load; also used by channels."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Reading:
     ) -> dict[str, SourceConfig]:
         """Every source that is right; the problems of the others are kept. `senders` by type; one that is not in it has the usual ways."""
         made = {}
-        for name, value in self._entries(("sources",)).items():
+        for name, value in self.entries(("sources",)).items():
             source = self._source(name, value, kinds, senders)
             if source:
                 made[name] = source
@@ -89,21 +89,21 @@ class Reading:
         path: Path = ("sources", name)
         before = len(self.problems)
         if not _NAME.match(name):
-            self._wrong(
+            self.wrong(
                 path, "the name of a source is part of its address: lower-case letters, digits, - and _", key=True
             )
         value = {} if value is None else value
         if not isinstance(value, dict):
-            self._wrong(path, f"wanted a mapping (key: value), found {found(value)}")
+            self.wrong(path, f"wanted a mapping (key: value), found {found(value)}")
             return None
         kind = value.get("type", name)
         if not isinstance(kind, str) or kind not in kinds:
-            self._wrong((*path, "type"), f"{unknown('source type', 'types', str(kind), sorted(kinds))}")
+            self.wrong((*path, "type"), f"{unknown('source type', 'types', str(kind), sorted(kinds))}")
             return None
         facts = senders.get(kind, SenderFacts())
         auth = self._auth(path, value, kind, facts)
         own = {key: item for key, item in value.items() if key not in OWN_KEYS}
-        params = self._params(kinds[kind], own, path, ("type", *facts.ways))
+        params = self.params(kinds[kind], own, path, ("type", *facts.ways))
         if params is None or len(self.problems) > before:
             return None
         return SourceConfig(name, kind, auth, params, facts)
@@ -116,11 +116,11 @@ class Reading:
                 words = (
                     f"senders of the type {kind} cannot show who they are by {way}; they can by {_either(facts.ways)}"
                 )
-                self._wrong((*path, way), words, key=True)
+                self.wrong((*path, way), words, key=True)
                 return None
         if len(given) > 1:
             both = f"both {given[0]} and {given[1]}" if len(given) == 2 else _either(given, "and")
-            self._wrong((*path, given[-1]), f"has {both}; keep one of them", key=True)
+            self.wrong((*path, given[-1]), f"has {both}; keep one of them", key=True)
             return None
         if not given:
             usual = facts.ways[0]
@@ -157,9 +157,9 @@ class Reading:
         for number, item in enumerate(items):
             here = (*path, number) if several else path
             if not isinstance(item, SecretRef) and here not in preparing.refused:
-                self._wrong(here, f"wanted a reference like env:NAME or file:/path, found {found(item)}")
+                self.wrong(here, f"wanted a reference like env:NAME or file:/path, found {found(item)}")
         if not 1 <= len(items) <= MOST_SECRETS:
-            self._wrong(path, f"wanted 1 to {MOST_SECRETS} references, found {len(items)}")
+            self.wrong(path, f"wanted 1 to {MOST_SECRETS} references, found {len(items)}")
         return list(items)
 
     def _own_style(self, auth: Hmac, kind: str, style: HmacStyle, path: Path) -> None:
@@ -168,12 +168,12 @@ class Reading:
             if key not in auth.model_fields_set or (key == "tolerance" and style.timestamp_header):
                 continue
             why = "they send no time with it" if key == "tolerance" else f"they sign in the header {style.header}"
-            self._wrong((*path, key), f"means nothing to senders of the type {kind}: {why}; leave it out", key=True)
+            self.wrong((*path, key), f"means nothing to senders of the type {kind}: {why}; leave it out", key=True)
         for secret in auth.secret if style.secret_prefix else ():
             shown = secret.reveal() if secret.resolved else ""
             if shown.startswith(style.secret_prefix) and not _is_base64(shown.removeprefix(style.secret_prefix)):
                 words = f"what {secret} leads to begins with {style.secret_prefix}, and then it is not base64: copy it again"
-                self._wrong((*path, "secret"), words)
+                self.wrong((*path, "secret"), words)
 
     def _in_address(self, auth: Token, path: Path) -> None:
         """A token of a source that takes e-mail stands before the @ of an address."""
@@ -183,10 +183,10 @@ class Reading:
                 words = (
                     f"what {token} leads to cannot stand in an address: use at most {room} letters, digits, . _ and -"
                 )
-                self._wrong((*path, "token"), words)
+                self.wrong((*path, "token"), words)
 
     def _doubt(self, source: SourceConfig) -> None:
-        if source.by_mail and self._entries(("server",)).get("smtp") is None:
+        if source.by_mail and self.entries(("server",)).get("smtp") is None:
             words = (
                 "no e-mail can come in: nothing listens for it; set server.smtp, like smtp: {listen: 127.0.0.1:2525}"
             )
@@ -195,34 +195,36 @@ class Reading:
     def gatherers(self, kinds: Mapping[str, type[BaseModel]]) -> dict[str, BaseModel]:
         """The parameters of every gatherer that is on. An entry switches it on; `false` switches it off."""
         made = {}
-        for name, value in self._entries(("context", "gatherers")).items():
+        for name, value in self.entries(("context", "gatherers")).items():
             path = ("context", "gatherers", name)
             if name not in kinds:
-                self._wrong(path, unknown("gatherer", "gatherers", name, sorted(kinds)), key=True)
+                self.wrong(path, unknown("gatherer", "gatherers", name, sorted(kinds)), key=True)
             elif value is not False:
-                params = self._params(kinds[name], {} if value is True else value, path)
+                params = self.params(kinds[name], {} if value is True else value, path)
                 if params is not None:
                     made[name] = params
         return made
 
-    def _params(self, model: type[M], value: Any, path: Path, reserved: tuple[str, ...] = ()) -> M | None:
+    def params(self, model: type[M], value: Any, path: Path, reserved: tuple[str, ...] = ()) -> M | None:
+        """The parameters of a plugin; None when they are wrong. `reserved`: keys beside them that are not the plugin's."""
         if isinstance(value, dict) and reserved and model.model_config.get("extra") == "forbid":
             known = {info.alias or name for name, info in model.model_fields.items()} | set(reserved)
             for key in [key for key in value if key not in known]:
                 message = f"unknown key {quoted(key)}{nearest(key, known)}{listed('known', sorted(known))}"
-                self._wrong((*path, key), message, key=True)
+                self.wrong((*path, key), message, key=True)
             value = {key: item for key, item in value.items() if key in known}
         params, problems = validate(model, self.document, value, path, self.secrets)
         self.problems += problems
         return params
 
-    def _entries(self, path: Path) -> Mapping[str, Any]:
+    def entries(self, path: Path) -> Mapping[str, Any]:
+        """The mapping at a path; empty when there is none."""
         value: Any = self.document.data
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None
         return value if isinstance(value, dict) else {}
 
-    def _wrong(self, path: Path, message: str, *, key: bool = False) -> None:
+    def wrong(self, path: Path, message: str, *, key: bool = False) -> None:
         self.problems.append(self.document.problem(path, message, key=key))
 
 

@@ -116,9 +116,13 @@ def in_words(
 
 
 def _said_below(value: Any, error: ValidationError, loc: Sequence[int | str], here: Path, path: Path) -> bool:
-    """Whether another form of a union fits so far that something inside of it is wrong."""
-    places = [(*path, *located(value, one["loc"])) for one in error.errors(include_url=False) if one["loc"] != loc]
-    return any(len(place) > len(here) and place[: len(here)] == here for place in places)
+    """Whether another form of a union fits so far that something inside of it, or about it as a whole, is wrong."""
+    for one in error.errors(include_url=False):
+        place = (*path, *located(value, one["loc"]))
+        inside = len(place) > len(here) or one["type"] not in (*_WANTED, "literal_error")
+        if one["loc"] != loc and inside and place[: len(here)] == here:
+            return True
+    return False
 
 
 def _merged(problems: Sequence[Problem]) -> list[Problem]:

@@ -15,8 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Priority(IntEnum):
-    """Who goes first when there is a queue. An approval is shown in its incident's channel, so the channel comes before it."""
+    """Who goes first when there is a queue. An approval is shown in its incident's channel, so the channel comes before it.
 
+    TIMER: what only decides and records. Its handler acts on nothing outside, so many that are due are taken together, in one transaction.
+    """
+
+    TIMER = -1
     PAGE = 0
     CHANNEL = 1
     APPROVAL = 2
@@ -106,15 +110,15 @@ def say(incident_id: int, seq: int, text: str, now: datetime, priority: Priority
     )
 
 
-def alarm(key: str, text: str, now: datetime, incident_id: int | None = None) -> Effect:
-    """A loud message in the fallback channel: nobody is left to page, or something of the bot's own is broken."""
+def alarm(key: str, text: str, now: datetime, incident_id: int | None = None, *, wide: bool = True) -> Effect:
+    """A loud message in the fallback channel: nobody is left to page, or something of the bot's own is broken. `wide`: the last resort as well."""
     return Effect(
         kind="alarm",
         key=f"alarm:{key}",
         lane=f"alarm:{key}",
         priority=Priority.PAGE,
         due=now,
-        payload={"text": text, "incident_id": incident_id},
+        payload={"text": text, "incident_id": incident_id, "wide": wide},
     )
 
 
@@ -125,7 +129,7 @@ def escalate(incident_id: int, epoch: int, track: int, step: int, due: datetime)
         kind="escalate",
         key=key,
         lane=key,
-        priority=Priority.PAGE,
+        priority=Priority.TIMER,
         due=due,
         payload={"incident_id": incident_id, "epoch": epoch, "track": track, "step": step},
         latest_wins=True,  # a failed page asks for it again, earlier; a step that is over does nothing

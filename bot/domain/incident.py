@@ -36,6 +36,7 @@ class Incident(BaseModel):
 
     `media`: through what it may reach people (none said: through all). `storm_at`: it stands for a storm, which took in its latest problem then;
     `problems` names the first of them. `flapping`: the alerts that hold it open. `news_at`: when its channel was last told of alerts that joined.
+    `holder`: the id of whoever acknowledged it last; `still_at`: when somebody last said that they are at it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +70,8 @@ class Incident(BaseModel):
     opened_by: str = TOCSIN.name
     acknowledged_at: datetime | None = None
     acknowledged_by: str = ""
+    holder: str = ""
+    still_at: datetime | None = None
     mitigated_at: datetime | None = None
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
@@ -83,6 +86,16 @@ class Incident(BaseModel):
     def ref(self) -> str:
         """How people name it: `INC-7`."""
         return f"INC-{self.id}"
+
+    @property
+    def reminds_after(self) -> timedelta | None:
+        """How long after an acknowledgement somebody is asked whether they are still at it: the smallest time that its policies say."""
+        return min((one.policy.remind_after for one in self.tracks if one.policy.remind_after), default=None)
+
+    @property
+    def expires_after(self) -> timedelta | None:
+        """How long an acknowledgement holds without a word: the smallest time that its policies say."""
+        return min((one.policy.expires_after for one in self.tracks if one.policy.expires_after), default=None)
 
     @property
     def is_open(self) -> bool:

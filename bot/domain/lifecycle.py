@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from bot.domain import effects
+from bot.domain import effects, oncall_effects
 from bot.domain.alert import Alert
 from bot.domain.catalogue import Service
 from bot.domain.effects import Effect
 from bot.domain.escalation import Policy, Track
 from bot.domain.incident import Change, Incident, State, entered, refreshed, warned
-from bot.domain.naming import channel_name, human_title
+from bot.domain.naming import channel_name, human_title, in_words
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.routing import Route
 
@@ -79,7 +79,13 @@ def opened(incident_id: int, alerts: Iterable[Alert], opening: Opening, now: dat
         ),
     )
     text = f"{incident.ref} opened: {incident.title}" + (f" ({opening.storm})" if opening.storm else "")
-    change = entered(incident, "opened", text, now, data={"alerts": _described(firing), "route": incident.route})
+    change = entered(
+        incident,
+        "opened",
+        text,
+        now,
+        data={"alerts": _described(firing), "count": len(firing), "route": incident.route},
+    )
     change = change.ask(*_beginning(change.incident, now))
     for doubt in opening.doubts:
         change = change.then(partial(warned, text=doubt, now=now))
@@ -94,12 +100,14 @@ def declared(
     actor: Actor,
     now: datetime,
     service: str = "",
+    media: tuple[str, ...] = (),
 ) -> Change:
-    """An incident that a person opens by hand."""
+    """An incident that a person opens by hand. `media`: through what it may reach people (none said: through all)."""
     incident = Incident(
         id=incident_id,
         title=title,
         severity=severity,
+        media=media,
         service=service,
         group_key=f"manual/{incident_id}",
         tracks=tuple(Track(policy=policy) for policy in policies),
@@ -127,10 +135,13 @@ def reopened(incident: Incident, why: str, now: datetime, *, flaps: bool = False
         tracks=tuple(Track(policy=track.policy) for track in incident.tracks),
         acknowledged_at=incident.acknowledged_at if kept else None,
         acknowledged_by=incident.acknowledged_by if kept else "",
+        holder=incident.holder if kept else "",
+        still_at=now if kept else None,
         mitigated_at=None,
         resolved_at=None,
     )
-    return refreshed(change, now).ask(*_beginning(change.incident, now))
+    deadlines = _deadlines(change.incident, now) if kept else []
+    return refreshed(change, now).ask(*_beginning(change.incident, now), *deadlines)
 
 
 def _beginning(incident: Incident, now: datetime) -> list[Effect]:
@@ -196,7 +207,7 @@ def resolved_by_alerts(incident: Incident, now: datetime) -> Change:
 
 
 def acknowledged(incident: Incident, actor: Actor, now: datetime) -> Change:
-    """Somebody has it: paging stops. A second acknowledgement is noted and changes nothing else."""
+    """Somebody has it: paging stops, until its deadline when its policies say one. A second acknowledgement changes nothing."""
     if incident.state is not State.TRIGGERED:
         return Change(incident)
     change = entered(
@@ -208,9 +219,49 @@ def acknowledged(incident: Incident, actor: Actor, now: datetime) -> Change:
         state=State.ACKNOWLEDGED,
         acknowledged_at=incident.acknowledged_at or now,
         acknowledged_by=actor.name,
+        holder=actor.id,
+        still_at=now,
     )
     invited = [effects.invite(incident.id, (actor.id,), now)] if actor.known_here else []
-    return refreshed(change, now).ask(*invited)
+    told = oncall_effects.stand_down(incident.id, incident.epoch, "acknowledged", now)
+    return refreshed(change, now).ask(*invited, told, *_deadlines(change.incident, now))
+
+
+def still_at_it(incident: Incident, actor: Actor, now: datetime) -> Change:
+    """Whoever has it says so again: its deadline begins anew. Nothing without a deadline, or when nobody has acknowledged it."""
+    deadline = incident.reminds_after or incident.expires_after
+    if incident.state is not State.ACKNOWLEDGED or deadline is None:
+        return Change(incident)
+    text = f"{actor.name} is still at it"
+    change = entered(
+        incident,
+        "still_at_it",
+        text,
+        now,
+        actor=actor.name,
+        acknowledged_by=actor.name,
+        holder=actor.id,
+        still_at=now,
+    )
+    return refreshed(change, now).ask(*_deadlines(change.incident, now))
+
+
+def asked_still_at_it(incident: Incident, now: datetime) -> Change:
+    """It is time to ask whoever has it whether they are still at it."""
+    left = (incident.still_at or now) + incident.expires_after - now if incident.expires_after else None
+    otherwise = f"; without a word paging begins anew in {in_words(left)}" if left else ""
+    text = f"{incident.acknowledged_by}, are you still at it? You have had {incident.ref} for {in_words(now - (incident.still_at or now))}{otherwise}"
+    return refreshed(entered(incident, "still_at_it_asked", text, now), now)
+
+
+def _deadlines(incident: Incident, now: datetime) -> list[Effect]:
+    """When somebody who has it is asked, and when it is nobody's any more."""
+    stages = (("remind", incident.reminds_after), ("expire", incident.expires_after))
+    return [
+        oncall_effects.still_at_it(incident.id, incident.epoch, now, stage, now + after)
+        for stage, after in stages
+        if after
+    ]
 
 
 def mitigated(incident: Incident, actor: Actor, why: str, now: datetime) -> Change:
@@ -238,7 +289,8 @@ def _resolved(incident: Incident, why: str, actor: Actor, now: datetime) -> Chan
         state=State.RESOLVED,
         resolved_at=now,
     )
-    return refreshed(change, now).ask(effects.review(incident.id, incident.epoch, now))
+    told = oncall_effects.stand_down(incident.id, incident.epoch, "recovery", now)
+    return refreshed(change, now).ask(told, effects.review(incident.id, incident.epoch, now))
 
 
 def closed(incident: Incident, actor: Actor, now: datetime) -> Change:
@@ -251,11 +303,15 @@ def closed(incident: Incident, actor: Actor, now: datetime) -> Change:
     return refreshed(change, now, aloud=False)
 
 
-def severity_set(incident: Incident, severity: str, actor: Actor, now: datetime) -> Change:
+def severity_set(
+    incident: Incident, severity: str, actor: Actor, now: datetime, media: tuple[str, ...] | None = None
+) -> Change:
+    """`media`: through what it may reach people from now on (None: as before)."""
     if severity == incident.severity:
         return Change(incident)
     text = f"severity {incident.severity} -> {severity} ({actor.name})"
-    return refreshed(entered(incident, "severity", text, now, actor=actor.name, severity=severity), now)
+    update: dict[str, Any] = {"severity": severity} if media is None else {"severity": severity, "media": media}
+    return refreshed(entered(incident, "severity", text, now, actor=actor.name, **update), now)
 
 
 def noted(incident: Incident, text: str, actor: Actor, now: datetime) -> Change:

@@ -6,6 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from datetime import timedelta
 
 from bot.domain.alert import Alert
 
@@ -41,6 +42,16 @@ def clipped(text: str, limit: int) -> str:
 def english_list(items: Iterable[str]) -> str:
     *rest, last = list(items) or ["nobody"]
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def in_words(span: timedelta) -> str:
+    """`5 minutes`, `1 hour`, `2 days`: the largest unit, rounded to whole ones."""
+    seconds = max(0, round(span.total_seconds()))
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * size or (seconds >= size and seconds % size == 0):
+            count = round(seconds / size)
+            return f"{count} {unit}" + ("" if count == 1 else "s")
+    return "1 second" if seconds == 1 else f"{seconds} seconds"
 
 
 def nearest(wrong: str, valid: Iterable[str]) -> str:

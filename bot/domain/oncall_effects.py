@@ -4,56 +4,106 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import NamedTuple
 
+from bot.domain.contact import Step
 from bot.domain.effects import Effect, Priority
 from bot.domain.notice import Notice
 
 
-def page(
-    incident_id: int,
-    epoch: int,
-    track: int,
-    step: int,
-    target: str,
-    method: str,
-    medium: str,
-    address: str,
-    due: datetime,
-) -> Effect:
+class Turn(NamedTuple):
+    """One level of one policy being paged for one incident: what a page belongs to. `step` counts levels over all rounds."""
+
+    incident_id: int
+    epoch: int
+    track: int
+    step: int
+
+
+def page(turn: Turn, target: str, by: Step, now: datetime, *, loud: bool = False) -> Effect:
     """Page one target by one medium. A lane of its own: no page waits for another, and a medium that fails holds up no other.
 
-    `method`: the key of a person's contact method; empty for `channel:…` and `medium:…`. `address` empty: the medium's own.
+    The key of the method is empty for `channel:…` and `medium:…`; the address is empty for the medium's own. `loud`: something else has failed, so
+    it goes out also by what the severity would not use, and when it was meant for later it is brought forward.
     """
-    key = f"page:{incident_id}:{epoch}:{track}:{step}:{target}" + (f":{method}" if method else "")
+    key = _page_key(turn, target) + (f":{by.method.key}" if by.method.key else "")
     return Effect(
         kind="page",
         key=key,
         lane=key,
         priority=Priority.PAGE,
-        due=due,
+        due=now + by.after,
         payload={
-            "incident_id": incident_id,
-            "epoch": epoch,
-            "track": track,
-            "step": step,
+            **turn._asdict(),
             "target": target,
-            "method": method,
-            "medium": medium,
-            "address": address,
+            "method": by.method.key,
+            "medium": by.method.medium,
+            "address": by.method.address,
+            "after": by.after.total_seconds(),
+            "loud": loud,
         },
+        latest_wins=loud,
     )
 
 
-def fall_back(page_key: str, incident_id: int, due: datetime) -> Effect:
-    """Look whether a page has gone out by then; if not, page the same person by the next method (P3). Asked together with each page of a person."""
+def _page_key(turn: Turn, target: str) -> str:
+    return f"page:{turn.incident_id}:{turn.epoch}:{turn.track}:{turn.step}:{target}"
+
+
+def turn_of(key: str) -> tuple[Turn, str] | None:
+    """What a page belongs to, and its target, by its key; None for what is no page of an escalation."""
+    kind, *parts = key.split(":", 6)
+    if kind != "page" or len(parts) < 6 or not all(part.isdigit() for part in parts[:4]):
+        return None
+    incident_id, epoch, track, step = (int(part) for part in parts[:4])
+    return Turn(incident_id, epoch, track, step), f"{parts[4]}:{parts[5].partition(':')[0]}"
+
+
+def belongs(key: str, turn: Turn, target: str = "") -> bool:
+    """Whether a page is one of this turn (and target)."""
+    found = turn_of(key)
+    return found is not None and found[0] == turn and target in ("", found[1])
+
+
+def summon_by(asked: Effect, target: str, by: Step, now: datetime, *, loud: bool = False) -> Effect:
+    """Reach one target that a `summon` means by one medium. The same kind: what carries a medium is sent, what does not is taken apart."""
+    whole = str(asked.payload.get("whole", asked.key))
+    key = f"{whole}:{target}" + (f":{by.method.key}" if by.method.key else "")
+    return Effect(
+        kind="summon",
+        key=key,
+        lane=key,
+        priority=Priority.PAGE,
+        due=now + by.after,
+        payload={
+            "incident_id": asked.payload["incident_id"],
+            "why": asked.payload["why"],
+            "whole": whole,
+            "target": target,
+            "method": by.method.key,
+            "medium": by.method.medium,
+            "address": by.method.address,
+            "after": by.after.total_seconds(),
+        },
+        latest_wins=loud,
+    )
+
+
+def fall_back(asked: Effect, due: datetime) -> Effect:
+    """Look whether a page (or a part of a summon) has gone out by then; if not, reach the same person by the next method (P3)."""
     return Effect(
         kind="fall_back",
-        key=f"fall_back:{page_key}",
-        lane=f"fall_back:{page_key}",
-        priority=Priority.PAGE,
+        key=f"fall_back:{asked.key}",
+        lane=f"fall_back:{asked.key}",
+        priority=Priority.TIMER,
         due=due,
-        payload={"incident_id": incident_id, "page": page_key},
-        latest_wins=True,  # a page that can never be delivered asks for it again, at once
+        payload={
+            "incident_id": asked.payload["incident_id"],
+            "page": asked.key,
+            "kind": asked.kind,
+            "asked": dict(asked.payload),
+        },
+        latest_wins=True,  # what is brought forward, or waits in a bundle, is looked at by its new time
     )
 
 
@@ -109,7 +159,7 @@ def still_at_it(incident_id: int, epoch: int, acknowledged_at: datetime, stage: 
         kind="still_at_it",
         key=f"still_at_it:{incident_id}:{epoch}:{acknowledged_at.timestamp():.6f}:{stage}",
         lane=f"still_at_it:{incident_id}",
-        priority=Priority.PAGE,
+        priority=Priority.TIMER,
         due=due,
         payload={
             "incident_id": incident_id,

@@ -9,12 +9,15 @@ from pydantic import BaseModel, ConfigDict
 
 
 class PageState(StrEnum):
-    """`sending`: handed to the medium just now; whoever acknowledges waits for it a moment, so that nothing arrives afterwards.
+    """`waiting`: the medium could not take it yet (it failed, or too much goes through it); it is tried again. `sending`: handed to the medium
+    just now; whoever acknowledges waits for it a moment, so that nothing arrives afterwards.
 
-    `sent`: the provider has it. `delivered`: the provider says that it arrived. `bundled`: it stands in a later message together with others.
-    `skipped`: not needed any more. `failed`: it will not arrive by this medium, as the provider says or after all attempts.
+    `sent`: the provider has it. `delivered`: the provider says that it arrived. `bundled`: it stands in a later message together with others (with an
+    `answer` once that has gone out). `skipped`: not needed any more. `failed`: it will not arrive by this medium, as the provider says or after all
+    attempts.
     """
 
+    WAITING = "waiting"
     SENDING = "sending"
     SENT = "sent"
     DELIVERED = "delivered"

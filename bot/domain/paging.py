@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from bot.domain import effects, oncall_effects
-from bot.domain.effects import Priority
+from bot.domain.contact import SLACK
+from bot.domain.effects import Effect, Priority
 from bot.domain.escalation import Paging, Policy, Track
 from bot.domain.incident import Change, Incident, State, entered, refreshed, warned
-from bot.domain.naming import english_list
+from bot.domain.naming import clipped, english_list, in_words
+from bot.domain.oncall_effects import Turn
 from bot.domain.people import TOCSIN, Actor
+
+LATEST = timedelta(seconds=20)  # a page that has not gone out by then is replaced by another one
+MOST_ID = 60
 
 
 def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime) -> Change:
@@ -19,6 +24,8 @@ def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime
     tracks = tuple(paging.track if number == index else track for number, track in enumerate(incident.tracks))
     policy = paging.track.policy.key
     change = Change(incident.model_copy(update={"tracks": tracks}))
+    for reason in paging.passed:
+        change = change.then(partial(_passed_over, text=f"Policy {policy}: passed over {reason}", now=now))
     for reason in paging.skipped:
         change = change.then(partial(warned, text=f"Policy {policy}: skipped {reason}", now=now))
     if paging.next_due is None:
@@ -32,29 +39,62 @@ def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime
             current, "paged", text, now, data=data, paged=tuple(dict.fromkeys(current.paged + people))
         )
     )
-    step = paging.track.step
-    asked = [
-        oncall_effects.page(incident.id, incident.epoch, index, step, target, "", "slack", "", now)
-        for target in paging.targets
-    ]
+    turn = Turn(incident.id, incident.epoch, index, paging.track.step)
+    asked = _pages(paging, turn, bool(people), now)
     if people:
         asked.append(effects.invite(incident.id, people, now))
     last = change.entries[-1]
     asked.append(effects.say(incident.id, last.seq, text, now))
-    return change.ask(*asked, effects.escalate(incident.id, incident.epoch, index, step, paging.next_due))
+    return change.ask(*asked, effects.escalate(*turn, paging.next_due))
 
 
-def page_sent(incident: Incident, name: str, now: datetime) -> Change:
-    """A page has left: Slack has it."""
-    return entered(incident, "page_sent", f"{name} was paged through Slack", now, data={"to": name})
+def _pages(paging: Paging, turn: Turn, people: bool, now: datetime) -> list[Effect]:
+    """A page by each method at its time, and a look at whether it has gone out (P3); a channel's matters where no person is paged."""
+    asked: list[Effect] = []
+    for target, plan in zip(paging.targets, paging.plans, strict=True):
+        for step in plan.steps:
+            page = oncall_effects.page(turn, target, step, now)
+            asked.append(page)
+            if target.startswith("person:") or not people:
+                asked.append(oncall_effects.fall_back(page, page.due + LATEST))
+    return asked
 
 
-def page_skipped(incident: Incident, name: str, unsure: bool, now: datetime) -> Change:
+def _passed_over(incident: Incident, text: str, now: datetime) -> Change:
+    """A level or a medium that is not meant for this: it stands in the timeline, and nobody has to be told."""
+    return entered(incident, "passed_over", text, now)
+
+
+def by_what(medium: str) -> str:
+    """` through Slack`, ` by sms`."""
+    return " through Slack" if medium == SLACK else f" by {medium}"
+
+
+def page_sent(
+    incident: Incident, name: str, now: datetime, medium: str = SLACK, provider_id: str = "", *, together: int = 0
+) -> Change:
+    """A page has left: the medium has it. `together`: with how many others in one message."""
+    more = f", in one message with {together} more" if together else ""
+    named = f" ({clipped(provider_id, MOST_ID)})" if provider_id and medium != SLACK else ""
+    data = {"to": name, "medium": medium}
+    return entered(incident, "page_sent", f"{name} was paged{by_what(medium)}{more}{named}", now, data=data)
+
+
+def page_skipped(
+    incident: Incident, name: str, unsure: bool, now: datetime, medium: str = SLACK, why: str = ""
+) -> Change:
     """A page is not needed any more. `unsure`: an earlier attempt may have reached the person all the same."""
     now_is = "paged for anew" if incident.state is State.TRIGGERED else incident.state
-    may_be = "may have been paged, and is not paged again" if unsure else "was not paged"
-    text = f"{name} {may_be}: {incident.ref} is {now_is}"
-    return entered(incident, "page_skipped", text, now, data={"to": name})
+    may_be = "may have been paged{by}, and is not paged again" if unsure else "was not paged{by}"
+    by = "" if medium == SLACK else by_what(medium)
+    text = f"{name} {may_be.format(by=by)}: {why or f'{incident.ref} is {now_is}'}"
+    return entered(incident, "page_skipped", text, now, data={"to": name, "medium": medium})
+
+
+def page_held(incident: Incident, name: str, medium: str, until: datetime, now: datetime) -> Change:
+    """A page waits for a moment, to go out together with others that the same person gets."""
+    text = f"The page of {name}{by_what(medium)} goes out together with others at {until:%H:%M:%S} UTC: another one has just left"
+    return entered(incident, "page_bundled", text, now, data={"to": name, "medium": medium})
 
 
 def escalated_by_hand(incident: Incident, actor: Actor, now: datetime) -> Change:
@@ -66,6 +106,14 @@ def escalated_by_hand(incident: Incident, actor: Actor, now: datetime) -> Change
         for track in incident.tracks
     )
     return _begun(incident, f"{actor.name} escalated {incident.ref}", tracks, range(len(tracks)), now, actor=actor)
+
+
+def unacknowledged(incident: Incident, now: datetime) -> Change:
+    """Whoever had it has not said for too long that they are at it: it is nobody's, and paging begins anew."""
+    since = in_words(now - (incident.still_at or now))
+    text = f"{incident.ref} is nobody's any more: {incident.acknowledged_by} has not said for {since} that they are still at it. Paging begins anew"
+    tracks = tuple(Track(policy=track.policy) for track in incident.tracks)
+    return _begun(incident, text, tracks, range(len(tracks)), now)
 
 
 def begins_anew(incident: Incident) -> bool:
@@ -91,13 +139,18 @@ def further(incident: Incident, policies: Iterable[Policy]) -> tuple[Policy, ...
     return tuple(policy for policy in policies if policy.key not in known)
 
 
-def paged_as_well(incident: Incident, policies: Iterable[Policy], now: datetime) -> Change:
-    """An alert that joined takes further routes: their people hear of it as well. Who has acknowledged it before is not paged again."""
+def paged_as_well(
+    incident: Incident,
+    policies: Iterable[Policy],
+    now: datetime,
+    why: str = "an alert that has joined takes its route",
+) -> Change:
+    """Further policies: their people hear of it as well. Who has acknowledged it before is not paged again."""
     new = further(incident, policies)
     if not new or not incident.is_open:
         return Change(incident)
     names = english_list([policy.key for policy in new])
-    text = f"Paging also by policy {names}: an alert that has joined takes its route"
+    text = f"Paging also by policy {names}: {why}"
     tracks = (*incident.tracks, *(Track(policy=policy) for policy in new))
     numbers = range(len(incident.tracks), len(tracks))
     if incident.state is not State.TRIGGERED:
@@ -126,6 +179,8 @@ def _begun(
         tracks=tracks,
         state=State.TRIGGERED,
         acknowledged_by="",
+        holder="",
+        still_at=None,
         epoch=epoch,
     )
     asked = [effects.escalate(incident.id, epoch, number, tracks[number].step, now) for number in numbers]

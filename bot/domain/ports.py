@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from bot.domain.alert import AlertState, Received
 from bot.domain.context import Context, Finding
 from bot.domain.digest import Digest
-from bot.domain.effects import Effect
+from bot.domain.effects import Effect, Priority
 from bot.domain.incident import Change, Incident
 from bot.domain.incoming import ChangeEvent, Incoming, Parsed
 from bot.domain.notice import Notice
@@ -215,6 +215,10 @@ class Tx(OnCallTx, Protocol):
         """Dead rows with their last error, newest first."""
 
 
+Decide = Callable[[Tx, Sequence[Delivery]], Awaitable[None]]
+CLOCK_SHIFTS = "clock shifts"  # the counter of jumps of the clock that have moved the timers
+
+
 class LostLease(Exception):
     """Raised inside a transaction to roll it back: another worker has taken the delivery over."""
 
@@ -227,9 +231,20 @@ class Store(Protocol):
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` over a consistent view; nothing is written and nothing is locked."""
 
-    async def claim(self, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
-        """Lease due rows, the most urgent first, at most one per lane: the first of its lane by (priority, age). A lane whose head is leased, due
-        or being retried gives nothing else."""
+    async def claim(
+        self,
+        owner: str,
+        now: datetime,
+        lease_until: datetime,
+        limit: int,
+        priorities: Sequence[Priority] = tuple(Priority),
+    ) -> list[Delivery]:
+        """Lease due rows of these priorities, the most urgent first, at most one per lane: the first of its lane by (priority, age). A lane whose
+        head is leased, due or being retried gives nothing else. A timer that is claimed has the priority of a page from then on."""
+
+    async def settle_timers(self, clock: Clock, limit: int, decide: Decide) -> int:
+        """Have due timers (`Priority.TIMER`, the earliest first) decided and settled in one transaction; how many. Without a lease: when it fails or
+        its process dies, all of them are still due. On PostgreSQL one replica at a time; 0 when another one is at it."""
 
     async def renew(self, deliveries: Sequence[Delivery], lease_until: datetime) -> set[int]:
         """Extend the leases that are still ours; the ids of those."""
@@ -237,8 +252,23 @@ class Store(Protocol):
     async def release(self, owner: str, now: datetime) -> int:
         """Give back all leases of this owner at once (graceful stop)."""
 
-    async def next_due(self, now: datetime) -> datetime | None:
-        """When the earliest pending row comes due that is not leased."""
+    async def next_due(self, now: datetime, priorities: Sequence[Priority] = tuple(Priority)) -> datetime | None:
+        """When the earliest pending row of these priorities comes due that is not leased."""
+
+    # the clock
+    async def clock(self) -> datetime | None:
+        """The database's clock, which decides when there are several replicas; None when it has none of its own."""
+
+    def follow(self, shifts: int | None) -> None:
+        """From now on nothing is claimed or decided unless so many jumps of the clock have moved the timers (None: whatever has): a clock that has
+        not followed a jump takes for due what is not."""
+
+    async def shift(self, by: timedelta, keep: Collection[str], before: int, notes: Mapping[str, int]) -> int:
+        """The clock has jumped: move what is undelivered, and its leases, but for fresh rows of the kinds in `keep`, and set the counters in
+        `notes`; only when jumps have moved the timers `before` times. How often they have by now (`tx.counter(CLOCK_SHIFTS)`)."""
+
+    async def note(self, notes: Mapping[str, int]) -> None:
+        """Set counters."""
 
     async def backlog(self, now: datetime) -> tuple[Backlog, ...]: ...
     async def prune(self, before: datetime, limit: int = 1000) -> int:

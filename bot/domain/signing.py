@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from bot.errors import BadInput
+from bot.errors import BadInput, NotSigned, Outdated
 
 MARK_BYTES = 16
 LONGEST_TOKEN = 1000
@@ -41,16 +41,16 @@ class Signer:
         return f"{base64.urlsafe_b64encode(text.encode()).decode().rstrip('=')}.{self.mark(purpose, text)}"
 
     def facts(self, purpose: str, token: str, now: datetime) -> dict[str, str]:
-        """What a token says. BadInput when it is not one of ours, or too old."""
+        """What a token says. BadInput when it is damaged, NotSigned when it is not one of ours, Outdated when it is too old."""
         written, _, mark = token[:LONGEST_TOKEN].partition(".")
         try:
             text = base64.urlsafe_b64decode(written + "=" * (-len(written) % 4)).decode()
         except (ValueError, UnicodeDecodeError):
             raise BadInput("this link is damaged: copy the whole of it") from None
         if not self.right(purpose, text, mark):
-            raise BadInput("this link was not made by this Tocsin, or its server.secret has changed")
+            raise NotSigned("this link was not made by this Tocsin, or its server.secret has changed")
         facts: dict[str, str] = {str(key): str(value) for key, value in json.loads(text).items()}
         until = datetime.fromtimestamp(int(facts.pop("until")), UTC)
         if now >= until:
-            raise BadInput(f"this link was good until {until:%Y-%m-%d %H:%M} UTC")
+            raise Outdated(f"this link was good until {until:%Y-%m-%d %H:%M} UTC")
         return facts

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from bot.domain import contact
 from bot.domain.alert import Alert, AlertState, Received
-from bot.domain.escalation import Policy, Track, next_paging
+from bot.domain.contact import SLACK
+from bot.domain.escalation import Policy, Situation, Track, next_paging
 from bot.domain.flapping import shown
 from bot.domain.incident import Incident, State
 from bot.domain.naming import clipped, english_list
@@ -18,7 +20,7 @@ from bot.domain.silence import shown_time
 from bot.domain.timeline import Entry
 from bot.domain.triage import STAGES
 
-DELIVERED = ("log", "slack")  # the media that pages go through today
+LOG = "log"  # is no way to page anybody
 MOST_CALLS = 12  # of one policy
 PAGES = ("opened", "reopened")
 PAGES_LATER = ("waiting", "quiet", "silenced", "maintenance")  # held until a time that is known
@@ -48,7 +50,8 @@ class Paged:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The whole explanation of one alert. `stages`: name and word of each, in order; the one that decided is `stage` (empty: not known any more)."""
+    """The whole explanation of one alert. `stages`: name and word of each, in order; the one that decided is `stage` (empty: not known any more).
+    `media`: what its severity may use; `set_up`: the media that there are, name -> kind."""
 
     about: str
     at: datetime
@@ -62,6 +65,7 @@ class Why:
     routes: tuple[str, ...] = ()
     group: str = ""
     media: tuple[str, ...] = ()
+    set_up: Mapping[str, str] = field(default_factory=lambda: {SLACK: SLACK})
     paged: Paged = Paged()
     runbooks: tuple[str, ...] = ()
     incident_id: int | None = None
@@ -131,6 +135,7 @@ def explained(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, i
         routes=tuple(str(route) for route in routes),
         group=_group(passing) if routes else "",
         media=passing.media if routes else (),
+        set_up=rules.directory.media,
         paged=_paged(passing, verdict, rules, now, incident),
         runbooks=_runbooks(passing, verdict, rules) if pages and not passing.only_logged else (),
     )
@@ -218,14 +223,16 @@ def _paging_lines(why: Why) -> list[str]:
     if paged.nobody:
         told.append(f"pages nobody: {paged.nobody}")
     if any(call.names for call in paged.calls):
-        told.append(f"through: {through(why.media)}")
+        told.append(f"through: {through(why.media, why.set_up)}")
     return told
 
 
-def through(media: Sequence[str]) -> str:
-    """How pages travel: `slack (not set up here: email)`. Pages go through Slack whatever else the severity asks for."""
-    missing = [medium for medium in media if medium not in DELIVERED]
-    return "slack" + (f" (not set up here: {', '.join(missing)})" if missing else "")
+def through(media: Sequence[str], set_up: Mapping[str, str]) -> str:
+    """How pages travel: `slack, texts (not set up here: email)`. `set_up`: name -> kind. Slack is used when there is nothing else."""
+    used = [name for name in set_up if contact.fits(name, media, set_up)] or [SLACK]
+    there = {*set_up, *set_up.values(), LOG}
+    missing = [medium for medium in media if medium not in there]
+    return ", ".join(used) + (f" (not set up here: {', '.join(missing)})" if missing else "")
 
 
 # ------------------------------------------------------------------------------------------------ what would follow
@@ -241,10 +248,11 @@ def _paged(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, inci
         again = incident if outcome == "reopened" else None
         severity = rules.signal.taxonomy.worst([passing.severity, *([again.severity] if again else [])])
         policies = tuple(track.policy for track in again.tracks) if again else rules.policies_of(passing.routes)
-        return _calls(policies, rules, now, severity)
+        return _calls(policies, rules, now, Situation(severity=severity, media=passing.media))
     if outcome in PAGES_LATER and verdict.held is not None and verdict.held.again_at is not None:
         at = verdict.held.again_at
-        return replace(_calls(rules.policies_of(passing.routes), rules, at, passing.severity), at=at)
+        situation = Situation(severity=passing.severity, media=passing.media)
+        return replace(_calls(rules.policies_of(passing.routes), rules, at, situation), at=at)
     if outcome == "inhibited":
         return Paged(nobody="not while what explains it fires")
     if outcome in ("joined", "repeated", "flapping") and incident is not None:
@@ -258,11 +266,14 @@ def _joining(passing: Passing, verdict: Verdict, rules: Rules, now: datetime, in
         return Paged(nobody=_in_hand(incident))
     new = further(incident, rules.policies_of(passing.routes))
     rank = rules.signal.taxonomy.rank
+    media = tuple(dict.fromkeys((*incident.media, *passing.media))) if incident.media else ()
     if rank(passing.severity) < rank(incident.severity) and begins_anew(incident):
         policies = (*(track.policy for track in incident.tracks), *new)
-        return _calls(policies, rules, now, passing.severity)
+        return _calls(policies, rules, now, Situation(severity=passing.severity, media=media))
     severity = rules.signal.taxonomy.worst([passing.severity, incident.severity])
-    return _calls(new, rules, now, severity) if new else Paged(nobody=_in_hand(incident))
+    return (
+        _calls(new, rules, now, Situation(severity=severity, media=media)) if new else Paged(nobody=_in_hand(incident))
+    )
 
 
 def _in_hand(incident: Incident) -> str:
@@ -273,17 +284,20 @@ def _in_hand(incident: Incident) -> str:
     return f"{incident.ref} is {incident.state}{by}"
 
 
-def _calls(policies: Sequence[Policy], rules: Rules, start: datetime, severity: str) -> Paged:
-    """Every level of every policy, as if nobody acknowledged; rotations and people's own hours as they are at that time."""
+def _calls(policies: Sequence[Policy], rules: Rules, start: datetime, situation: Situation) -> Paged:
+    """Every level of every policy, as if nobody acknowledged; schedules and people's own hours as they are at that time."""
     calls: list[Call] = []
     skipped: list[str] = []
     for policy in policies:
-        track, at = Track(policy=policy), start
+        track, at = Track(policy=_all_of_each(policy)), start
         for _ in range(MOST_CALLS):
-            paging = next_paging(track, rules.directory, at, severity)
+            paging = next_paging(track, rules.directory, at, situation)
             after = f"after {shown(at - start)}, " if at > start else ""
-            skipped += [f"{after}policy {policy.key}, {reason}" for reason in paging.skipped]
-            calls.append(Call(at - start, policy.key, paging.level, paging.names, max(paging.round, 1)))
+            skipped += [f"{after}policy {policy.key}, {reason}" for reason in (*paging.passed, *paging.skipped)]
+            names = paging.names
+            if len(names) > 1 and policy.levels[paging.level - 1].round_robin:
+                names = (f"one of {english_list(names)} in turn",)
+            calls.append(Call(at - start, policy.key, paging.level, names, max(paging.round, 1)))
             if paging.next_due is None:
                 break
             track, at = paging.track, paging.next_due
@@ -293,6 +307,12 @@ def _calls(policies: Sequence[Policy], rules: Rules, start: datetime, severity: 
         "" if reached else "nobody on its policies can be paged" if policies else "its route has no escalation policy"
     )
     return Paged(None, told if reached else (), tuple(dict.fromkeys(skipped)), nobody)
+
+
+def _all_of_each(policy: Policy) -> Policy:
+    """Whose turn it will be in a round robin cannot be known before."""
+    levels = tuple(level.model_copy(update={"round_robin": False}) for level in policy.levels)
+    return policy.model_copy(update={"levels": levels})
 
 
 def _runbooks(passing: Passing, verdict: Verdict, rules: Rules) -> tuple[str, ...]:

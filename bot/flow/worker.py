@@ -1,15 +1,15 @@
 """Delivers what the outbox holds: the only retry loop in the program (DESIGN section 2, step 7).
 
-A row is leased, handed to the handler of its kind, and settled in the transaction that holds what the handler wants recorded.
-Leases are renewed while a handler works; a lease that is lost stops the handler. Whatever a handler raises becomes one of
-three outcomes: done, later, dead.
+Timers are decided together (timers.py). Everything else is a row that is leased, handed to the handler of its kind, and settled in the
+transaction that holds what the handler wants recorded. Leases are renewed while a handler works; a lease that is lost stops the handler.
+Whatever a handler raises becomes one of three outcomes: done, later, dead. Some slots are kept for pages, however slow everything else is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,9 +18,19 @@ from bot.domain.effects import Effect, Priority
 from bot.domain.ports import Clock, Delivery, LostLease, Settled, Store, Tx
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.flow.delivery import Handler, Record
+from bot.flow.timers import TIMERS, Timers
 
 LEASE = timedelta(seconds=10)
 SLOTS = 32
+FOR_PAGES = 8  # of the slots
+FEWER_SLOTS = 8  # while many timers come due
+NOT_NOW = 0.2  # s
+AT_LEAST = (
+    4  # free slots before more is claimed, unless it has been a while: claiming costs a commit, however little there is
+)
+A_WHILE = 0.02  # s
+EVERYTHING_ELSE = tuple(one for one in Priority if one not in TIMERS)
+PAGES = (Priority.PAGE,)
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 60.0
 LONGEST_RETRY_OF_A_PAGE = 5.0  # when Slack is back, a page must not sit out a long pause
@@ -36,6 +46,18 @@ def backoff(attempts: int, asked: float | None, spread: float, longest: float = 
     if asked is not None:
         return asked
     return max(0.05, spread * min(longest, FIRST_RETRY * 2.0 ** min(attempts - 1, 12)))
+
+
+def _known(error: Exception) -> bool:
+    return isinstance(error, TryLater)
+
+
+async def _ring_or(bell: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await bell.wait()
+    except TimeoutError:
+        return
 
 
 class Worker:
@@ -58,6 +80,8 @@ class Worker:
         self._observe = observe
         self._running: dict[int, tuple[Delivery, asyncio.Task[None]]] = {}
         self._bell = asyncio.Event()
+        self._timer_bell = asyncio.Event()
+        self._timers = Timers(store, handlers, clock, observe)
         self._stopping = False
         self._spread = random.random
         self._log = structlog.get_logger("worker")
@@ -67,6 +91,7 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             listener = tasks.create_task(self._listen())
             heart = tasks.create_task(self._renew())
+            timing = tasks.create_task(self._keep_time(tasks))
             while not self._stopping:
                 self._bell.clear()
                 try:
@@ -78,8 +103,11 @@ class Worker:
                 except Exception:
                     self._log.exception("the outbox cannot be read")
                     pause = 1.0
-                await self._ring_or(pause)
+                await _ring_or(self._bell, pause)
             listener.cancel()
+            await timing
+            if self._running:
+                await asyncio.wait([task for _, task in self._running.values()])
             heart.cancel()
         await self._store.release(self._owner, self._clock())
 
@@ -90,7 +118,7 @@ class Worker:
     def stop(self) -> None:
         """Claim nothing more; `run` ends when what is in hand is delivered."""
         self._stopping = True
-        self._bell.set()
+        self._ring()
 
     async def drain(self, most: int = 10_000) -> int:
         """Deliver one after another until nothing is due (tests, and commands that work without a server); how many."""
@@ -102,27 +130,51 @@ class Worker:
             await self._deliver(claimed[0])
         return most
 
-    async def _start_due(self, tasks: asyncio.TaskGroup) -> None:
-        free = SLOTS - len(self._running)
-        if free <= 0:
-            return
+    def _ring(self) -> None:
+        self._bell.set()
+        self._timer_bell.set()
+
+    async def _keep_time(self, tasks: asyncio.TaskGroup) -> None:
+        """Decide timers as they come due, whatever is being delivered."""
+        while not self._stopping:
+            self._timer_bell.clear()
+            try:
+                pause = await self._timers.pause()
+                if pause <= 0 and not await self._timers.settle_due():
+                    await self._start(tasks, TIMERS, 1)
+            except Exception as error:
+                self._log.warning("timers cannot be decided now", error=str(error), exc_info=not _known(error))
+                pause = NOT_NOW
+            if pause > 0:
+                await _ring_or(self._timer_bell, pause)
+
+    async def _start(self, tasks: asyncio.TaskGroup, priorities: Sequence[Priority], most: int) -> None:
         now = self._clock()
-        for delivery in await self._store.claim(self._owner, now, now + LEASE, free):
+        for delivery in await self._store.claim(self._owner, now, now + LEASE, most, priorities):
             self._running[delivery.id] = (delivery, tasks.create_task(self._deliver_and_ring(delivery)))
+
+    async def _start_due(self, tasks: asyncio.TaskGroup) -> None:
+        priorities, most = self._room()
+        if 0 < most < AT_LEAST and self._running:
+            await asyncio.sleep(A_WHILE)
+            priorities, most = self._room()
+        if most > 0:
+            await self._start(tasks, priorities, most)
+
+    def _room(self) -> tuple[Sequence[Priority], int]:
+        """What may be claimed now, and how many."""
+        slots, others = (FEWER_SLOTS, FEWER_SLOTS // 2) if self._timers.busy else (SLOTS, SLOTS - FOR_PAGES)
+        pages = sum(delivery.effect.priority <= Priority.PAGE for delivery, _ in self._running.values())
+        room = min(slots - len(self._running), others - len(self._running) + pages)
+        return (EVERYTHING_ELSE, room) if room > 0 else (PAGES, slots - others - pages)
 
     async def _pause(self) -> float:
         """Seconds to wait at most before looking again."""
-        if len(self._running) >= SLOTS:
+        priorities, most = self._room()
+        if most <= 0:
             return 1.0
-        due = await self._store.next_due(self._clock())
+        due = await self._store.next_due(self._clock(), priorities)
         return 1.0 if due is None else min(1.0, max(0.01, (due - self._clock()).total_seconds()))
-
-    async def _ring_or(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._bell.wait()
-        except TimeoutError:
-            return
 
     async def _listen(self) -> None:
         while True:
@@ -131,7 +183,7 @@ class Worker:
             except Exception:
                 self._log.exception("cannot wait for work; looking each second")
                 await asyncio.sleep(1.0)
-            self._bell.set()
+            self._ring()
 
     async def _renew(self) -> None:
         """Keep the leases of what is being delivered; stop what was taken over by another worker."""
@@ -159,10 +211,8 @@ class Worker:
                 key=delivery.effect.key,
             )
         finally:
-            full = len(self._running) >= SLOTS
             self._running.pop(delivery.id, None)
-            if full:  # else the commit that settled it has rung
-                self._bell.set()
+            self._bell.set()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt, and its outcome committed together with what the handler recorded."""
@@ -217,7 +267,7 @@ class Worker:
         if too_old or (not known and delivery.attempts >= BUG_ATTEMPTS):
             return Settled("dead", error=f"{error} (after {delivery.attempts} attempts)")
         asked = error.delay if isinstance(error, TryLater) else None
-        longest = LONGEST_RETRY_OF_A_PAGE if delivery.effect.priority is Priority.PAGE else LONGEST_RETRY
+        longest = LONGEST_RETRY_OF_A_PAGE if delivery.effect.priority <= Priority.PAGE else LONGEST_RETRY
         delay = backoff(delivery.attempts, asked, self._spread(), longest)
         unsure = error.uncertain if isinstance(error, TryLater) else True
         if known:

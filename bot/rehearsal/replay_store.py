@@ -6,19 +6,20 @@ kept to be delivered; the alert log goes to whoever counts, and timelines are le
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 from bot.domain.alert import AlertState, Received
-from bot.domain.effects import Effect
+from bot.domain.effects import Effect, Priority
 from bot.domain.incident import Change, Incident
 from bot.domain.ports import Delivery, Settled, Tx
 from bot.store import memory_alerts as alerts
 from bot.store import memory_outbox as outbox
 from bot.store.memory import MemoryStore
-from bot.store.memory_transaction import MemoryTx, Tables
+from bot.store.memory_tables import Tables
+from bot.store.memory_transaction import MemoryTx
 
 T = TypeVar("T")
 DELIVERED = ("escalate", "page", "recheck", "alarm")
@@ -150,9 +151,16 @@ class ReplayStore(MemoryStore):
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         return await work(self.tx)
 
-    async def claim(self, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+    async def claim(
+        self,
+        owner: str,
+        now: datetime,
+        lease_until: datetime,
+        limit: int,
+        priorities: Sequence[Priority] = tuple(Priority),
+    ) -> list[Delivery]:
         return self.tx.claim(owner, now, lease_until, limit)
 
-    async def next_due(self, now: datetime) -> datetime | None:
+    async def next_due(self, now: datetime, priorities: Sequence[Priority] = tuple(Priority)) -> datetime | None:
         row = self.tx.next_row()
         return row.due if row else None

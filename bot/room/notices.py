@@ -22,6 +22,7 @@ MARKS = {
     "code": "🔑",
 }
 STATES = {
+    PageState.WAITING: "⏳ could not be sent yet, and is tried again",
     PageState.SENDING: "⏳ being sent",
     PageState.SENT: "✅ sent",
     PageState.DELIVERED: "✅ arrived",

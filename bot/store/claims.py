@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, TextClause, and_, bindparam, case, func, select, text, update
+from sqlalchemy import Connection, TextClause, TextualSelect, and_, bindparam, case, func, select, text, update
 
 from bot.domain.effects import Priority
 from bot.domain.ports import Backlog, Delivery
@@ -18,7 +19,7 @@ from bot.store.tables import outbox
 from bot.store.types import Utc
 
 # Nobody holds the lane, and nothing that is due, being retried or left behind stands before this row in it.
-_HEAD_OF_LANE = """
+HEAD_OF_LANE = """
     not exists (select 1 from outbox as busy where busy.lane = candidate.lane and busy.state = 'leased' and busy.lease_until > :now)
     and candidate.id = (
         select head.id from outbox as head
@@ -33,35 +34,46 @@ _DUE = """
         select id, priority, due from outbox as candidate
         where candidate.state = 'pending' and candidate.priority = {priority} and candidate.due <= :now and {head}
         order by due, id limit :wanted
-    ) as due_{priority}
+    ) as due_{name}
 """
 _LEFT_BEHIND = """
     select * from (
         select id, priority, due from outbox as candidate
-        where candidate.state = 'leased' and candidate.lease_until <= :now and {head}
+        where candidate.state = 'leased' and candidate.lease_until <= :now and candidate.priority in ({priorities}) and {head}
         order by priority, due, id limit :wanted
     ) as left_behind
 """
-READY_SQL = (
-    " union all ".join(
-        [
-            *(_DUE.format(priority=int(one), head=_HEAD_OF_LANE) for one in Priority),
-            _LEFT_BEHIND.format(head=_HEAD_OF_LANE),
-        ]
-    )
-    + " order by priority, due, id limit :wanted"
-)
 _COMING = "select min(due) as due from outbox where state = 'pending' and priority = {priority} and due > :now"
 _LEASE_ENDS = "select min(lease_until) as due from outbox where state = 'leased' and lease_until > :now"
-NEXT_SQL = " union all ".join([*(_COMING.format(priority=int(one)) for one in Priority), _LEASE_ENDS])
+EVERY = tuple(Priority)
+
+
+def ready_sql(priorities: Sequence[Priority] = EVERY) -> str:
+    """Which rows of these priorities may be delivered now, the most urgent first."""
+    parts = [_DUE.format(priority=int(one), name=one.name.lower(), head=HEAD_OF_LANE) for one in priorities]
+    among = ", ".join(str(int(one)) for one in priorities)
+    parts.append(_LEFT_BEHIND.format(head=HEAD_OF_LANE, priorities=among))
+    return " union all ".join(parts) + " order by priority, due, id limit :wanted"
+
+
+READY_SQL = ready_sql()
 
 
 def _timed(sql: str) -> TextClause:
     return text(sql).bindparams(bindparam("now", type_=Utc()))
 
 
-_READY = _timed(READY_SQL).columns(id=outbox.c.id.type, due=Utc())
-_NEXT = _timed(NEXT_SQL).columns(due=Utc())
+@cache
+def _ready(priorities: tuple[Priority, ...]) -> TextualSelect:
+    return _timed(ready_sql(priorities)).columns(id=outbox.c.id.type, due=Utc())
+
+
+@cache
+def _next(priorities: tuple[Priority, ...]) -> TextualSelect:
+    parts = [_COMING.format(priority=int(one)) for one in priorities]
+    return _timed(" union all ".join([*parts, _LEASE_ENDS])).columns(due=Utc())
+
+
 _CLAIMABLE = and_(
     outbox.c.id.in_(bindparam("ids", expanding=True)),
     (and_(outbox.c.state == "pending", outbox.c.due <= bindparam("now")))
@@ -75,6 +87,8 @@ _CLAIM = (
         owner=bindparam("new_owner"),
         lease_until=bindparam("until"),
         attempts=outbox.c.attempts + 1,
+        # A timer that could not be decided together with others is tried again like a page.
+        priority=case((outbox.c.priority < int(Priority.PAGE), int(Priority.PAGE)), else_=outbox.c.priority),
         again=outbox.c.unsure,
         unsure=True,
     )
@@ -82,9 +96,16 @@ _CLAIM = (
 )
 
 
-def claim(conn: Connection, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+def claim(
+    conn: Connection,
+    owner: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    priorities: Sequence[Priority] = EVERY,
+) -> list[Delivery]:
     """On PostgreSQL the caller holds the claim lock, so that no lane is given out twice."""
-    ids = [row.id for row in conn.execute(_READY, {"now": now, "wanted": limit})]
+    ids = [row.id for row in conn.execute(_ready(tuple(priorities)), {"now": now, "wanted": limit})]
     if not ids:
         return []
     claimed = conn.execute(_CLAIM, {"ids": ids, "now": now, "until": lease_until, "new_owner": owner}).all()
@@ -115,12 +136,14 @@ def release(conn: Connection, owner: str, now: datetime) -> int:
     return conn.execute(freed).rowcount
 
 
-def next_due(conn: Connection, now: datetime) -> datetime | None:
-    ready = conn.execute(_READY, {"now": now, "wanted": 1}).first()
+def next_due(conn: Connection, now: datetime, priorities: Sequence[Priority] = EVERY) -> datetime | None:
+    ready = conn.execute(_ready(tuple(priorities)), {"now": now, "wanted": 1}).first()
     if ready is not None:
         due: datetime = ready.due
         return min(due, now)
-    coming: list[datetime] = [row.due for row in conn.execute(_NEXT, {"now": now}) if row.due is not None]
+    coming: list[datetime] = [
+        row.due for row in conn.execute(_next(tuple(priorities)), {"now": now}) if row.due is not None
+    ]
     return min(coming, default=None)
 
 

@@ -10,5 +10,15 @@ from sqlalchemy import Connection, func, select
 def hold(conn: Connection, name: str) -> None:
     """Wait for the lock of that name; it is held until the transaction ends. SQLite has one writer and needs none."""
     if conn.dialect.name == "postgresql":
-        number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
-        conn.execute(select(func.pg_advisory_xact_lock(number)))
+        conn.execute(select(func.pg_advisory_xact_lock(_number(name))))
+
+
+def try_hold(conn: Connection, name: str) -> bool:
+    """Whether nobody else holds it; then it is held until the transaction ends."""
+    return conn.dialect.name != "postgresql" or bool(
+        conn.execute(select(func.pg_try_advisory_xact_lock(_number(name)))).scalar()
+    )
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)

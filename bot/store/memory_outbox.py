@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.domain.effects import Effect, Priority
 from bot.domain.ports import Backlog, Delivery, Settled
+from bot.store.failures import Conflict
 
 Rows = dict[str, "Row"]
 
@@ -111,20 +112,28 @@ def _ready(rows: Mapping[str, Row], now: datetime) -> list[Row]:
     return sorted(ready, key=lambda row: (row.effect.priority, row.due, row.id))
 
 
-def claim(rows: Rows, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+def claim(
+    rows: Rows,
+    owner: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    priorities: Sequence[Priority] = tuple(Priority),
+) -> list[Delivery]:
     claimed = []
-    for row in _ready(rows, now)[:limit]:
+    for row in [one for one in _ready(rows, now) if one.effect.priority in priorities][:limit]:
         taken = replace(
             row,
             state="leased",
             owner=owner,
             lease_until=lease_until,
+            effect=row.effect.model_copy(update={"priority": max(row.effect.priority, Priority.PAGE)}),
             attempts=row.attempts + 1,
             again=row.unsure,
             unsure=True,
         )
         rows[row.effect.key] = taken
-        effect = row.effect.model_copy(update={"due": row.due})
+        effect = taken.effect.model_copy(update={"due": row.due})
         claimed.append(Delivery(row.id, effect, taken.attempts, taken.again, row.asked_at, row.generation, owner))
     return claimed
 
@@ -148,11 +157,49 @@ def release(rows: Rows, owner: str, now: datetime) -> int:
     return len(mine)
 
 
-def next_due(rows: Mapping[str, Row], now: datetime) -> datetime | None:
-    ready = _ready(rows, now)
+def due_timers(rows: Mapping[str, Row], now: datetime, limit: int) -> list[Delivery]:
+    """The earliest first."""
+    ready = [row for row in _ready(rows, now) if row.effect.priority is Priority.TIMER and row.state == "pending"]
+    return [
+        Delivery(
+            row.id,
+            row.effect.model_copy(update={"due": row.due}),
+            row.attempts + 1,
+            row.unsure,
+            row.asked_at,
+            row.generation,
+            "",
+        )
+        for row in ready[:limit]
+    ]
+
+
+def settle_timers(rows: Rows, deliveries: Sequence[Delivery], now: datetime) -> None:
+    """What was asked for again meanwhile stays due."""
+    for delivery in deliveries:
+        row = rows.get(delivery.effect.key)
+        if row is None or row.id != delivery.id or row.state != "pending":
+            raise Conflict("a timer was taken by somebody else")
+        if row.generation == delivery.generation:
+            rows[delivery.effect.key] = replace(row, state="done", settled_at=now, error="", unsure=False)
+
+
+def shift(rows: Rows, by: timedelta, keep: Collection[str]) -> None:
+    """The clock has jumped. What stands for a time of the wall clock stays, unless it is being retried."""
+    for key, row in rows.items():
+        if row.state in ("pending", "leased") and (row.attempts or row.effect.kind not in keep):
+            lease_until = row.lease_until + by if row.lease_until else None
+            rows[key] = replace(row, due=row.due + by, asked_at=row.asked_at + by, lease_until=lease_until)
+
+
+def next_due(
+    rows: Mapping[str, Row], now: datetime, priorities: Sequence[Priority] = tuple(Priority)
+) -> datetime | None:
+    ready = [row for row in _ready(rows, now) if row.effect.priority in priorities]
     if ready:
         return min(ready[0].due, now)
-    pending = [row.due for row in rows.values() if row.state == "pending" and row.due > now]
+    wanted = [row for row in rows.values() if row.effect.priority in priorities]
+    pending = [row.due for row in wanted if row.state == "pending" and row.due > now]
     leases = [row.lease_until for row in rows.values() if row.leased(now) and row.lease_until]
     return min((*pending, *leases), default=None)
 

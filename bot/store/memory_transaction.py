@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest, nsmallest
 from itertools import islice
-from typing import Any
 
 from bot.domain.alert import AlertState, Received
 from bot.domain.context import Context
@@ -23,66 +21,13 @@ from bot.store import memory_alerts as alerts
 from bot.store import memory_outbox as outbox
 from bot.store.events import newest_events
 from bot.store.failures import Conflict
-from bot.store.memory_alerts import Log, Standing
-from bot.store.memory_outbox import Row
+from bot.store.memory_oncall import MemoryOnCallTx
+from bot.store.memory_tables import forget
 from bot.store.rows import newest
 
 
-@dataclass
-class Tables:
-    """Everything that is stored. A committed one is never changed again: the values are frozen, and a write copies the dicts that it touches."""
-
-    counters: dict[str, int] = field(default_factory=dict)
-    once: dict[str, datetime] = field(default_factory=dict)
-    alerts: dict[str, AlertState] = field(default_factory=dict)
-    log: Log = field(default_factory=dict)
-    standing: Standing = field(default_factory=dict)
-    stood: dict[str, Collection[str]] = field(default_factory=dict)
-    silences: dict[int, Silence] = field(default_factory=dict)
-    events: dict[tuple[str, str], ChangeEvent] = field(default_factory=dict)
-    incidents: dict[int, Incident] = field(default_factory=dict)
-    timeline: dict[int, tuple[Entry, ...]] = field(default_factory=dict)
-    runs: dict[int, Run] = field(default_factory=dict)
-    holds: dict[str, int] = field(default_factory=dict)
-    touches: dict[int, Touch] = field(default_factory=dict)
-    contexts: dict[tuple[int, int], Context] = field(default_factory=dict)
-    postmortems: dict[int, str] = field(default_factory=dict)
-    outbox: dict[str, Row] = field(default_factory=dict)
-
-
-class MemoryTx:
+class MemoryTx(MemoryOnCallTx):
     """One transaction over a draft of the tables."""
-
-    def __init__(self, tables: Tables, *, writable: bool) -> None:
-        self._tables = Tables(**vars(tables))
-        self._writable = writable
-        self._own: set[str] = set()
-        self._over = False
-        self.woke = False
-
-    def over(self) -> Tables:
-        """The tables as the work leaves them; from now on nothing is written to them."""
-        self._over = True
-        return self._tables
-
-    def draft(self, name: str) -> Any:
-        """A table to write to: copied the first time, so that what is committed stays as it is."""
-        if self._over:
-            raise RuntimeError("this transaction is over")
-        if not self._writable:
-            raise RuntimeError("nothing can be written in a read")
-        if name not in self._own:
-            self._own.add(name)
-            setattr(self._tables, name, dict(getattr(self._tables, name)))
-        return getattr(self._tables, name)
-
-    async def lock(self, name: str) -> None:
-        """Nothing to wait for: one write runs at a time."""
-
-    async def next_id(self, counter: str) -> int:
-        counters = self.draft("counters")
-        counters[counter] = counters.get(counter, 0) + 1
-        return int(counters[counter])
 
     async def once(self, key: str, until: datetime, now: datetime) -> bool:
         seen = self.draft("once")
@@ -139,9 +84,6 @@ class MemoryTx:
 
     async def stand_under(self, standing: Mapping[str, tuple[str, Collection[str]]]) -> None:
         alerts.stand_under(self.draft("standing"), self.draft("stood"), standing)
-
-    async def counter(self, name: str) -> int:
-        return self._tables.counters.get(name, 0)
 
     async def silence(self, number: int) -> Silence | None:
         return self._tables.silences.get(number)
@@ -291,30 +233,21 @@ class MemoryTx:
     def prune(self, before: datetime, limit: int) -> int:
         return (
             outbox.forget(self.draft("outbox"), "done", before, limit)
-            + _forget(
+            + forget(
                 self.draft("touches"),
                 {number: touch.at for number, touch in self._tables.touches.items()},
                 before,
                 limit,
             )
-            + _forget(self.draft("once"), self._tables.once, before, limit)
+            + forget(self.draft("once"), self._tables.once, before, limit)
         )
 
     def prune_log(self, before: datetime, limit: int) -> int:
         ended = {one.number: one.ends_at for one in self._tables.silences.values() if one.ends_at is not None}
         return (
             alerts.forget_log(self.draft("log"), before, limit)
-            + _forget(self.draft("silences"), ended, before, limit)
-            + _forget(
-                self.draft("events"), {key: event.at for key, event in self._tables.events.items()}, before, limit
-            )
+            + forget(self.draft("silences"), ended, before, limit)
+            + forget(self.draft("events"), {key: event.at for key, event in self._tables.events.items()}, before, limit)
             + outbox.forget(self.draft("outbox"), "dead", before, limit)
+            + self.forget_oncall(before, limit)
         )
-
-
-def _forget(table: dict[Any, Any], times: Mapping[Any, datetime], before: datetime, limit: int) -> int:
-    """The oldest first. `times`: how old each row is."""
-    oldest = nsmallest(limit, ((at, key) for key, at in times.items() if at < before))
-    for _, key in oldest:
-        del table[key]
-    return len(oldest)

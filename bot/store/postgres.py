@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.domain.ports import Backlog, Delivery, Tx
+from bot.domain.effects import Priority
+from bot.domain.ports import Backlog, Clock, Decide, Delivery, Tx
 from bot.errors import TryLater
-from bot.store import claims, locks, outbox, pruning
+from bot.store import claims, locks, outbox, pruning, timers
 from bot.store.failures import ATTEMPTS, conflict, is_race, pause, understood
 from bot.store.transaction import Hop, SqlTx
 from bot.store.wake import Wake
@@ -56,6 +57,7 @@ class PostgresStore:
         self._listener: AsyncConnection | None = None
         self._hearing = False
         self._tuning = asyncio.Lock()
+        self._known: int | None = None  # how many jumps the clock has followed
         self._closed = False
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
@@ -120,8 +122,41 @@ class PostgresStore:
         if self._closed:
             raise TryLater("database: the store is closed")
 
-    async def claim(self, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
-        return await self._write(lambda tx: tx.change(_claim, owner, now, lease_until, limit))
+    async def claim(
+        self,
+        owner: str,
+        now: datetime,
+        lease_until: datetime,
+        limit: int,
+        priorities: Sequence[Priority] = claims.EVERY,
+    ) -> list[Delivery]:
+        known = self._known
+        return await self._write(lambda tx: tx.change(_claim, known, owner, now, lease_until, limit, priorities))
+
+    async def settle_timers(self, clock: Clock, limit: int, decide: Decide) -> int:
+        async def work(tx: SqlTx) -> int:
+            if not await tx.change(_alone_with_timers):
+                return 0
+            return await timers.settle_due(tx, clock(), limit, self._known, decide)
+
+        return await self._write(work)
+
+    def follow(self, shifts: int | None) -> None:
+        self._known = shifts
+
+    async def clock(self) -> datetime | None:
+        async with self._reading() as tx:
+            return await tx.look(timers.database_clock)
+
+    async def shift(self, by: timedelta, keep: Collection[str], before: int, notes: Mapping[str, int]) -> int:
+        async def work(tx: SqlTx) -> int:
+            tx.woke = tx.asked = True
+            return await tx.change(_shift, by, keep, before, notes)
+
+        return await self._write(work)
+
+    async def note(self, notes: Mapping[str, int]) -> None:
+        await self._write(lambda tx: tx.change(timers.note, notes))
 
     async def renew(self, deliveries: Sequence[Delivery], lease_until: datetime) -> set[int]:
         return await self._write(lambda tx: tx.change(claims.renew, deliveries, lease_until))
@@ -133,9 +168,9 @@ class PostgresStore:
 
         return await self._write(work)
 
-    async def next_due(self, now: datetime) -> datetime | None:
+    async def next_due(self, now: datetime, priorities: Sequence[Priority] = claims.EVERY) -> datetime | None:
         async with self._reading() as tx:
-            return await tx.look(claims.next_due, now)
+            return await tx.look(timers.next_due, now, priorities)
 
     async def backlog(self, now: datetime) -> tuple[Backlog, ...]:
         async with self._reading() as tx:
@@ -216,11 +251,32 @@ _CLAIMING = {
 _CONFIGURE = select(*(func.set_config(name, value, True) for name, value in _CLAIMING.items()))
 
 
-def _claim(conn: Connection, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
+def _claim(
+    conn: Connection,
+    known: int | None,
+    owner: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    priorities: Sequence[Priority],
+) -> list[Delivery]:
     """One replica claims at a time, each seeing what the one before took: so no lane is given out twice."""
     conn.execute(_CONFIGURE)
     locks.hold(conn, "claim")
-    return claims.claim(conn, owner, now, lease_until, limit)
+    return timers.claim(conn, known, owner, now, lease_until, limit, priorities)
+
+
+def _alone_with_timers(conn: Connection) -> bool:
+    """Whether no other replica decides timers now; else it has those that are due, and nobody waits for it."""
+    conn.execute(_CONFIGURE)
+    return locks.try_hold(conn, "timers")
+
+
+def _shift(conn: Connection, by: timedelta, keep: Collection[str], before: int, notes: Mapping[str, int]) -> int:
+    """Nobody claims or decides meanwhile: what they took for due would not be."""
+    locks.hold(conn, "claim")
+    locks.hold(conn, "timers")
+    return timers.shift_once(conn, by, keep, before, notes)
 
 
 async def _commit(connection: AsyncConnection) -> None:

@@ -6,17 +6,18 @@ Plain connections, each in a thread of its own: a hop to a thread costs less tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
 
-from bot.domain.ports import Backlog, Delivery, Tx
+from bot.domain.effects import Priority
+from bot.domain.ports import Backlog, Clock, Decide, Delivery, Tx
 from bot.errors import TryLater
-from bot.store import claims, pruning
+from bot.store import claims, pruning, timers
 from bot.store.failures import understood
 from bot.store.groupcommit import GroupCommit
 from bot.store.transaction import SqlTx
@@ -144,6 +145,7 @@ class SqliteStore:
         self._readers: asyncio.LifoQueue[Seat] = asyncio.LifoQueue()
         for seat in self._seats:
             self._readers.put_nowait(seat)
+        self._known: int | None = None  # how many jumps the clock has followed
         self._closed = False
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
@@ -171,8 +173,37 @@ class SqliteStore:
             seat.leave()
             self._readers.put_nowait(seat)
 
-    async def claim(self, owner: str, now: datetime, lease_until: datetime, limit: int) -> list[Delivery]:
-        return await self._group.submit(lambda tx: tx.change(claims.claim, owner, now, lease_until, limit))
+    async def claim(
+        self,
+        owner: str,
+        now: datetime,
+        lease_until: datetime,
+        limit: int,
+        priorities: Sequence[Priority] = claims.EVERY,
+    ) -> list[Delivery]:
+        known = self._known
+        return await self._group.submit(
+            lambda tx: tx.change(timers.claim, known, owner, now, lease_until, limit, priorities)
+        )
+
+    async def settle_timers(self, clock: Clock, limit: int, decide: Decide) -> int:
+        return await self._group.submit(lambda tx: timers.settle_due(tx, clock(), limit, self._known, decide))
+
+    def follow(self, shifts: int | None) -> None:
+        self._known = shifts
+
+    async def clock(self) -> datetime | None:
+        return None
+
+    async def shift(self, by: timedelta, keep: Collection[str], before: int, notes: Mapping[str, int]) -> int:
+        async def work(tx: SqlTx) -> int:
+            tx.woke = True
+            return await tx.change(timers.shift_once, by, keep, before, notes)
+
+        return await self._group.submit(work)
+
+    async def note(self, notes: Mapping[str, int]) -> None:
+        await self._group.submit(lambda tx: tx.change(timers.note, notes))
 
     async def renew(self, deliveries: Sequence[Delivery], lease_until: datetime) -> set[int]:
         return await self._group.submit(lambda tx: tx.change(claims.renew, deliveries, lease_until))
@@ -184,9 +215,9 @@ class SqliteStore:
 
         return await self._group.submit(work)
 
-    async def next_due(self, now: datetime) -> datetime | None:
+    async def next_due(self, now: datetime, priorities: Sequence[Priority] = claims.EVERY) -> datetime | None:
         async with self._reading() as tx:
-            return await tx.look(claims.next_due, now)
+            return await tx.look(timers.next_due, now, priorities)
 
     async def backlog(self, now: datetime) -> tuple[Backlog, ...]:
         async with self._reading() as tx:

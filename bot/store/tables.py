@@ -39,6 +39,10 @@ SETTLED = text("settled_at is not null")
 FIRING_IN_SQLITE, FIRING = text("firing = 1"), text("firing")
 HELD = text("held_by is not null")
 AGAIN = text("again_at is not null")
+LIVE_PAGE = text("state in ('sending', 'sent', 'delivered')")
+NAMED = text("provider_id is not null")
+ENDED = text("ended_at is not null")
+REMOVED = text("removed_at is not null")
 
 counters = Table(
     "counters",
@@ -251,6 +255,74 @@ postmortems = Table(
     Column("incident_id", BigId, primary_key=True, autoincrement=False),
     Column("at", Utc, nullable=False),
     Column("text", Words, nullable=False),
+)
+
+# `provider_id` is null when the provider has given none.
+pages = Table(
+    "pages",
+    metadata,
+    Column("key", SortedKey, primary_key=True),
+    Column("incident_id", BigId),
+    Column("epoch", Integer, nullable=False),
+    Column("purpose", Words, nullable=False),
+    Column("medium", ShortKey, nullable=False),
+    Column("address", ShortKey, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("begun_at", Utc, nullable=False, index=True),
+    Column("provider_id", ShortKey),
+    Column("doc", Text, nullable=False),
+    Index("ix_pages_incident_id", "incident_id", "begun_at"),
+    Index("ix_pages_address", "medium", "address", "begun_at"),
+    Index("ix_pages_live", "medium", "begun_at", sqlite_where=LIVE_PAGE, postgresql_where=LIVE_PAGE),
+    Index("ix_pages_provider_id", "medium", "provider_id", sqlite_where=NAMED, postgresql_where=NAMED),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("number", BigId, primary_key=True, autoincrement=False),
+    Column("schedule", ShortKey, nullable=False),
+    Column("starts", Utc, nullable=False),
+    Column("ends", Utc, nullable=False, index=True),
+    Column("ended_at", Utc),
+    Column("doc", Text, nullable=False),
+    Index("ix_overrides_ended_at", "ended_at", sqlite_where=ENDED, postgresql_where=ENDED),
+)
+
+swaps = Table(
+    "swaps",
+    metadata,
+    Column("number", BigId, primary_key=True, autoincrement=False),
+    Column("state", Words, nullable=False),
+    Column("ends", Utc, nullable=False, index=True),
+    Column("doc", Text, nullable=False),
+)
+
+# Contact methods that people entered. `doc` has the hash of the code that verifies one, never the code.
+own_methods = Table(
+    "own_methods",
+    metadata,
+    Column("person", ShortKey, nullable=False),
+    Column("key", ShortKey, nullable=False),
+    Column("removed_at", Utc),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("person", "key"),
+    Index("ix_own_methods_removed_at", "removed_at", sqlite_where=REMOVED, postgresql_where=REMOVED),
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("person", Key, primary_key=True),
+    Column("doc", Text, nullable=False),
+)
+
+# Calendars as they were last read.
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("doc", Text, nullable=False),
 )
 
 outbox = Table(

@@ -13,13 +13,17 @@ from bot.domain.context import Context
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident
 from bot.domain.incoming import ChangeEvent
+from bot.domain.page import Page
 from bot.domain.policy import Touch
 from bot.domain.ports import Delivery, Settled
+from bot.domain.roster import Feed, OwnMethod, Preferences, Roster, Swap
 from bot.domain.run import Run
+from bot.domain.schedule import Override
 from bot.domain.silence import Silence
 from bot.domain.timeline import Entry
-from bot.store import alerts, held, incidents, inhibitors, locks, outbox, runs, silences
+from bot.store import alerts, held, incidents, inhibitors, locks, outbox, roster, runs, silences
 from bot.store import events as changes
+from bot.store import pages as paged
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -209,6 +213,63 @@ class SqlTx:
 
     async def save_postmortem(self, incident_id: int, text: str, at: datetime) -> None:
         await self.change(incidents.save_postmortem, incident_id, text, at)
+
+    async def pages(self, keys: Collection[str]) -> dict[str, Page]:
+        return await self.look(paged.pages_by_key, keys, self._writable)
+
+    async def save_pages(self, pages: Collection[Page]) -> None:
+        await self.change(paged.save_pages, pages)
+
+    async def pages_of(self, incident_id: int, limit: int = 500) -> tuple[Page, ...]:
+        return await self.look(paged.pages_of, incident_id, limit)
+
+    async def pages_to(self, medium: str, address: str, since: datetime, limit: int = 100) -> tuple[Page, ...]:
+        return await self.look(paged.pages_to, medium, address, since, limit)
+
+    async def pages_by(self, medium: str, since: datetime) -> int:
+        return await self.look(paged.pages_by, medium, since)
+
+    async def page_named(self, medium: str, provider_id: str) -> Page | None:
+        return await self.look(paged.page_named, medium, provider_id)
+
+    async def pages_between(self, since: datetime, until: datetime, limit: int = 10_000) -> tuple[Page, ...]:
+        return await self.look(paged.pages_between, since, until, limit)
+
+    async def undelivered(self, keys: Collection[str]) -> set[str]:
+        return await self.look(paged.undelivered, keys)
+
+    async def roster(self, now: datetime) -> Roster:
+        return await self.look(roster.roster, now)
+
+    async def override(self, number: int) -> Override | None:
+        return await self.look(roster.override, number, self._writable)
+
+    async def overrides(self, since: datetime, until: datetime, schedule: str = "") -> tuple[Override, ...]:
+        return await self.look(roster.overrides_between, since, until, schedule)
+
+    async def save_override(self, override: Override) -> None:
+        await self.change(roster.save_override, override)
+
+    async def swap(self, number: int) -> Swap | None:
+        return await self.look(roster.swap, number, self._writable)
+
+    async def swaps(self, now: datetime) -> tuple[Swap, ...]:
+        return await self.look(roster.swaps_asked, now)
+
+    async def save_swap(self, swap: Swap) -> None:
+        await self.change(roster.save_swap, swap)
+
+    async def methods_of(self, person: str) -> tuple[OwnMethod, ...]:
+        return await self.look(roster.methods_of, person, self._writable)
+
+    async def save_method(self, method: OwnMethod) -> None:
+        await self.change(roster.save_method, method)
+
+    async def save_preferences(self, preferences: Preferences) -> None:
+        await self.change(roster.save_preferences, preferences)
+
+    async def save_feed(self, feed: Feed) -> None:
+        await self.change(roster.save_feed, feed)
 
     async def settle(self, delivery: Delivery, settled: Settled, now: datetime) -> bool:
         ours = await self.change(outbox.settle, delivery, settled, now)

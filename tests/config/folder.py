@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from bot.config import Config, ConfigErrors, Registry, SenderFacts, load
+from bot.config import ChannelFacts, Config, ConfigErrors, Registry, SenderFacts, load
 from bot.domain.incoming import HmacStyle, KeyPlace
 
 
@@ -46,6 +46,17 @@ class Logs(Own):
     token: SecretStr = SecretStr("")
 
 
+class Mail(Own):
+    host: str
+    sender: str = Field(alias="from")
+    password: SecretStr | None = None
+
+
+class Texts(Own):
+    token: SecretStr
+    number: str = "+1555000"
+
+
 REGISTRY = Registry(
     sources=dict.fromkeys(["alertmanager", "signed", "timed", "keyed", "sns", "email"], Nothing) | {"generic": Mapped},
     actions={"k8s.scale": Scale, "http.request": Request},
@@ -59,6 +70,14 @@ REGISTRY = Registry(
         "keyed": SenderFacts(("key",), key=KeyPlace(members=("routing_key",))),
         "sns": SenderFacts(("sns",)),
         "email": SenderFacts(("token",), methods=("SMTP",)),
+    },
+    channels={"smtp": Mail, "texts": Texts, "calls": Texts, "teams": Nothing, "log": Nothing},
+    channel_facts={
+        "smtp": ChannelFacts("email"),
+        "texts": ChannelFacts("sms", calls_back=True, bundle=timedelta(minutes=1)),
+        "calls": ChannelFacts("call", calls_back=True),
+        "teams": ChannelFacts("chat"),
+        "log": ChannelFacts("log"),
     },
 )
 
@@ -125,6 +144,10 @@ ENVIRON = {
     "APP": "xapp-1-very-secret",
     "AM": "am-very-secret",
     "K8S": "k8s-very-secret",
+    "SMS": "sms-very-secret",
+    "SHORT": "short-secret",
+    "SIGN": "sign-very-secret",
+    "BEAT": "https://beat.example/very-secret",
 }
 
 Files = Mapping[str, str | bytes | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,32 +14,27 @@ from bot.domain.digest_times import DigestTimes
 from bot.domain.escalation import Level, Policy
 from bot.domain.flapping import Flapping
 from bot.domain.inhibition import Dependencies
-from bot.domain.people import Person, Rotation
+from bot.domain.people import Person
 from bot.domain.routing import Routing
+from bot.domain.schedule import Layer, Schedule
 from bot.domain.severity import Taxonomy
 from bot.domain.storm import Storm
-from tests.config.folder import ENVIRON, GOOD, ONCALL, REGISTRY, TOCSIN, Logs, Mapped, loaded, warnings, written
+from tests.config.folder import ENVIRON, GOOD, REGISTRY, TOCSIN, Logs, Mapped, loaded, warnings, written
+
+START = datetime(2026, 1, 5, 9)  # noqa: DTZ001  by the clock on the wall
 
 
 def test_people_rotations_policies_and_roles_become_the_domains(tmp_path: Path) -> None:
     config = loaded(tmp_path)
     assert config.directory.people["ada"] == Person(key="ada", name="Ada", slack="U0ADA")
-    start = datetime(2026, 1, 5, 9, tzinfo=UTC)
-    assert config.directory.rotations["shop"] == Rotation(
-        key="shop", people=("ada", "bob"), every=timedelta(weeks=1), starts=start
-    )
+    layer = Layer(name="shop", turns=(("ada",), ("bob",)), every=timedelta(weeks=1), starts=START)
+    assert config.directory.schedules["shop"] == Schedule(key="shop", zone="UTC", layers=(layer,))
     assert config.directory.roles == {"responders": ("ada", "bob")}
     assert config.policies["shop"] == Policy(
         key="shop",
         levels=(Level(targets=("rotation:shop",), timeout=timedelta(minutes=5)), Level(targets=("person:bob",))),
     )
     assert config.policy.where == "policy.yaml"
-
-
-def test_a_naive_start_counts_in_its_zone(tmp_path: Path) -> None:
-    text = ONCALL.replace("2026-01-05T09:00:00Z", "2026-07-06 09:00, zone: Europe/Berlin")
-    starts = loaded(tmp_path, {"oncall.yaml": text}).directory.rotations["shop"].starts
-    assert starts == datetime(2026, 7, 6, 7, tzinfo=UTC)
 
 
 DIGEST = DigestTimes(time(9), "UTC", "incidents")

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.domain.alert import Alert, AlertState, Held, Received
+from bot.domain.effects import Priority
 from bot.errors import BadInput, TryLater
 from bot.store import (
     alerts,
@@ -29,7 +30,9 @@ from bot.store import (
     incidents,
     inhibitors,
     open_store,
+    pages,
     pruning,
+    roster,
     upgrade,
 )
 from bot.store.claims import READY_SQL
@@ -300,7 +303,7 @@ async def test_what_can_be_claimed_is_found_by_index(tmp_path: Path) -> None:
     connection.close()
     steps = [step for *_, step in plan]
     assert not [step for step in steps if step.startswith("SCAN") and "outbox" in step]
-    assert sum("ix_outbox_ready (priority=? AND due<?)" in step for step in steps) == 6
+    assert sum("ix_outbox_ready (priority=? AND due<?)" in step for step in steps) == len(Priority)
     assert sum("ix_outbox_lane (lane=?)" in step for step in steps) >= 6
     assert any("ix_outbox_leased (lease_until<?)" in step for step in steps)
 
@@ -325,9 +328,44 @@ ASKED: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {
     "opened": (lambda conn: incidents.opened_since(conn, THEN, 10), {"ix_incidents_opened_at"}),
     "between": (lambda conn: incidents.incidents_between(conn, THEN, THEN + HOUR, 10), {"ix_incidents_opened_at"}),
     "events": (lambda conn: events.events_between(conn, THEN, THEN + HOUR, 10), {"ix_events_at"}),
+    "pages": (lambda conn: pages.pages_by_key(conn, ["a", "b"], False), {"sqlite_autoindex_pages_1"}),
+    "pages of": (lambda conn: pages.pages_of(conn, 1, 10), {"ix_pages_incident_id (incident_id=?)"}),
+    "pages to": (
+        lambda conn: pages.pages_to(conn, "sms", "+491", THEN, 10),
+        {"ix_pages_address (medium=? AND address=? AND begun_at>?)"},
+    ),
+    "pages by": (
+        lambda conn: pages.pages_by(conn, "sms", THEN),
+        {"ix_pages_live (medium=? AND begun_at>?)"},
+    ),
+    "page by id": (
+        lambda conn: pages.page_named(conn, "sms", "SM1"),
+        {"ix_pages_provider_id (medium=? AND provider_id=?)"},
+    ),
+    "pages between": (
+        lambda conn: pages.pages_between(conn, THEN, THEN + HOUR, 10),
+        {"ix_pages_begun_at (begun_at>? AND begun_at<?)"},
+    ),
+    "undelivered": (lambda conn: pages.undelivered(conn, ["a", "b"]), {"sqlite_autoindex_outbox_1"}),
+    "overrides": (
+        lambda conn: roster.overrides_between(conn, THEN, THEN + HOUR, "shop"),
+        {"ix_overrides_ends (ends>?)"},
+    ),
+    "swaps": (lambda conn: roster.swaps_asked(conn, THEN), {"ix_swaps_ends (ends>?)"}),
+    "methods": (lambda conn: roster.methods_of(conn, "ada", False), {"sqlite_autoindex_own_methods_1 (person=?)"}),
     "prune": (
         lambda conn: pruning.prune_log(conn, THEN, 10),
-        {"ix_alert_log_at", "ix_events_at", "ix_outbox_settled", "ix_silences_ends_at"},
+        {
+            "ix_alert_log_at",
+            "ix_events_at",
+            "ix_outbox_settled",
+            "ix_silences_ends_at",
+            "ix_pages_begun_at",
+            "ix_overrides_ends",
+            "ix_overrides_ended_at",
+            "ix_swaps_ends",
+            "ix_own_methods_removed_at",
+        },
     ),
 }
 

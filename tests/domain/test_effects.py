@@ -107,11 +107,11 @@ def test_pages_come_first_and_cosmetics_last() -> None:
     order = sorted(MADE, key=lambda name: MADE[name].priority)
     assert {name for name in order if MADE[name].priority is Priority.PAGE} == {
         "page",
-        "escalate",
         "alarm",
         "summon",
         "recheck",
     }
+    assert MADE["escalate"].priority is Priority.TIMER < Priority.PAGE
     last = {"topic", "review", "share_review", "digest"}
     assert {name for name in order if MADE[name].priority is Priority.COSMETICS} == last
     assert MADE["open_channel"].priority < MADE["show_run"].priority < MADE["card"].priority < MADE["gather"].priority

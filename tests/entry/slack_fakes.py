@@ -94,8 +94,11 @@ class FakeFlows:
             raise BadInput(f"There is no INC-{incident_id}. `/incident list` shows what is open.")
         timeline = [Entry(at=NOW, kind="opened", text="INC-7 opened <b>")]
         return SimpleNamespace(
-            incident=found, alerts=[AlertState(alert(), NOW, NOW)], runs=self.runs, timeline=timeline
+            incident=found, alerts=[AlertState(alert(), NOW, NOW)], runs=self.runs, timeline=timeline, pages=[]
         )
+
+    async def still_at_it(self, incident_id: int, actor: Actor) -> str:
+        return await self._did("still_at_it", incident_id, actor.id)
 
     async def of_channel(self, channel_id: str) -> Incident | None:
         return next((one for one in self.open_incidents if one.channel_id == channel_id), None)

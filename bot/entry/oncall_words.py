@@ -1,0 +1,229 @@
+"""Times, rules and quiet hours as people write them about on-call, in Slack and at the command line. Pure.
+
+now for 4h · 18:00 22:00 · tomorrow 09:00 until fri 18:00 · 2026-12-24 18:00 2026-12-27 09:00 Europe/Berlin
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from bot.domain import wall_clock
+from bot.domain.contact import Notify
+from bot.domain.naming import nearest
+from bot.domain.windows import DAYS, Window
+from bot.entry.silence_words import length, recurring, straight, zone_of
+from bot.errors import BadInput
+
+EXAMPLES = "`now 4h`, `18:00 22:00`, `tomorrow 09:00 fri 18:00` or `2026-12-24 18:00 2026-12-27 09:00`"
+USUAL_LOOK = timedelta(weeks=2)
+LONGEST_TEXT = 3000
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z")
+_LENGTH = re.compile(r"\d+(\.\d+)?(ms|[wdhms])")
+_NAMES = dict(zip(DAYS, ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), strict=True))
+
+
+@dataclass(slots=True)
+class Words:
+    """What is left of a line, taken from the front. `zone`: whose clock is meant until another is named."""
+
+    left: list[str]
+    zone: str
+    now: datetime
+
+    @classmethod
+    def of(cls, text: str, zone: str, now: datetime) -> Words:
+        if len(text) > LONGEST_TEXT:
+            raise BadInput(f"This is {len(text)} characters long; at most {LONGEST_TEXT}.")
+        return cls(straight(text).split(), zone, now)
+
+    @property
+    def next(self) -> str:
+        return self.left[0] if self.left else ""
+
+    def take(self) -> str:
+        return self.left.pop(0) if self.left else ""
+
+    def span(self) -> tuple[datetime, datetime]:
+        """FROM and TO at the front, as moments; a zone behind them is whose clock they mean. BadInput says what was found instead."""
+        before = list(self.left)
+        found = self._span()
+        zone = zone_of(self.next) if self.left else ""
+        if not zone or zone == self.zone:
+            self.left = self.left[1:] if zone else self.left
+            return found
+        self.left, self.zone = before, zone
+        found = self._span()
+        self.take()
+        return found
+
+    def _span(self) -> tuple[datetime, datetime]:
+        if self.next.lower() in ("from", "starting"):
+            self.take()
+        if self.next.lower() == "for" or _LENGTH.match(self.next):
+            return self.now, self._end(self.now)
+        starts = self._moment(self.now, last=False)
+        return starts, self._end(starts)
+
+    def why(self) -> str:
+        """All that is left: the reason."""
+        words = self.left[1:] if self.next.lower() in ("because", "reason", "reason:") else self.left
+        return " ".join(words).strip().strip('"').strip()
+
+    def begins_with_time(self) -> bool:
+        word = self.next.lower()
+        return word in ("now", "from", "starting", "for", "today", "tomorrow", "yesterday") or bool(
+            _CLOCK.match(word) or _DATE.match(word[:10]) or _LENGTH.match(word) or _weekday(word) is not None
+        )
+
+    def _end(self, starts: datetime) -> datetime:
+        word = self.next.lower()
+        if word in ("to", "until", "till", "-", "–"):
+            self.take()
+        elif word == "for":
+            self.take()
+            return starts + length(self._needed("how long, like 4h"))
+        if _LENGTH.match(self.next):
+            return starts + length(self.take())
+        return self._moment(starts, last=True)
+
+    def _needed(self, what: str) -> str:
+        if not self.left:
+            raise BadInput(f"Expected {what}, found nothing. Times are written like {EXAMPLES}.")
+        return self.take()
+
+    def _moment(self, after: datetime, *, last: bool) -> datetime:
+        """One time; without a date the next after `after`. `last`: of a time that occurs twice, when the clocks go back, the second."""
+        word = self._needed("when it ends, or how long it lasts" if last else "when it begins")
+        low = word.lower()
+        if low == "now":
+            return self.now
+        local = after.astimezone(ZoneInfo(self.zone))
+        clock = _CLOCK.match(low)
+        if clock:
+            return self._next(local.date(), clock, after, 1, last)
+        if low in ("today", "tomorrow", "yesterday"):
+            here = self.now.astimezone(ZoneInfo(self.zone)).date()
+            day = here + timedelta(days={"today": 0, "tomorrow": 1, "yesterday": -1}[low])
+            return self._on(day, self._clock(word), last)
+        weekday = _weekday(low)
+        if weekday is not None:
+            day = local.date() + timedelta(days=(weekday - local.weekday()) % 7)
+            found = _CLOCK.match(self._clock(word))
+            if found is None:
+                raise AssertionError("_clock gives a time of day")
+            return self._next(day, found, after, 7, last)
+        return self._dated(word, last)
+
+    def _dated(self, word: str, last: bool) -> datetime:
+        """`2026-12-24 18:00`, `2026-12-24` (its midnight), `2026-12-24T18:00+01:00`."""
+        try:
+            if _DATE.match(word):
+                clock = self.take() if _CLOCK.match(self.next) else "00:00"
+                return self._on(date.fromisoformat(word), clock, last)
+            at = datetime.fromisoformat(word)
+            if abs(at.year - self.now.year) > 100:
+                raise ValueError
+            return at.astimezone(UTC) if at.tzinfo else self._on(at.date(), f"{at:%H:%M}", last)
+        except (ValueError, OverflowError):
+            names = ["now", "today", "tomorrow", *_NAMES.values()]
+            near = nearest(word[:20].lower(), names) or "."
+            raise BadInput(f"{word[:40]!r} is not a time{near} Times are written like {EXAMPLES}.") from None
+
+    def _clock(self, day: str) -> str:
+        if not _CLOCK.match(self.next):
+            raise BadInput(f"At what time on {day}? Write it like `{day} 18:00`.")
+        return self.take()
+
+    def _next(self, day: date, clock: re.Match[str], after: datetime, step: int, last: bool) -> datetime:
+        at = self._on(day, clock[0], last)
+        return at if at > after else self._on(day + timedelta(days=step), clock[0], last)
+
+    def _on(self, day: date, clock: str, last: bool) -> datetime:
+        hours, _, minutes = clock.partition(":")
+        if abs(day.year - self.now.year) > 100:
+            raise BadInput(f"{day.isoformat()} is too far away.")
+        wall = datetime.combine(day, time(int(hours), int(minutes)))
+        return (wall_clock.last if last else wall_clock.first)(wall, ZoneInfo(self.zone))
+
+
+def _weekday(word: str) -> int | None:
+    """0 for `mon` or `Monday`; None for no day."""
+    found = next((day for day in DAYS if len(word) >= 3 and _NAMES[day].startswith(word.lower())), None)
+    return DAYS.index(found) if found else None
+
+
+def looked_at(text: str, zone: str, now: datetime, *, back: bool = False) -> tuple[datetime, datetime]:
+    """A range to look at: nothing (two weeks from now; with `back` four weeks until now), `4w`, `FROM`, `FROM TO`."""
+    words = Words.of(text, zone, now)
+    if not words.left:
+        return (now - 2 * USUAL_LOOK, now) if back else (now, now + USUAL_LOOK)
+    if len(words.left) == 1 and _LENGTH.match(words.next):
+        long = length(words.take())
+        return (now - long, now) if back else (now, now + long)
+    if words.next.lower() in ("from", "starting"):
+        words.take()
+    starts = words._moment(now - timedelta(seconds=1), last=False)
+    ends = words._end(starts) if words.left else (now if back and starts < now else starts + USUAL_LOOK)
+    if words.left:
+        raise BadInput(f"{' '.join(words.left)[:60]!r} is too much. Write it like `2026-12-01 2026-12-31` or `4w`.")
+    return starts, ends
+
+
+def notify_rules(text: str) -> tuple[str, tuple[Notify, ...]]:
+    """`critical slack, sms 3m, call 5m` as the severity (empty for `default`) and the rules. BadInput."""
+    words = straight(text).replace("=", " ").split(None, 1)
+    if not words:
+        raise BadInput("For which severity, and by what? For example `/oncall notify critical slack, sms 3m, call 5m`.")
+    severity = words[0].lower().rstrip(":,")
+    rules = []
+    for part in words[1].split(",")[:50] if len(words) > 1 else ():
+        said = [word for word in part.split() if word.lower() not in ("after", "at", "once", "in", "by")]
+        if not said:
+            continue
+        if len(said) > 2:
+            raise BadInput(f"{part.strip()[:60]!r} is not `method` or `method 3m`; separate methods by commas.")
+        rules.append(Notify(method=said[0].lower(), after=length(said[1]) if len(said) == 2 else timedelta(0)))
+    return "" if severity in ("default", "all", "others", "*") else severity, tuple(rules)
+
+
+def quiet_hours(text: str, zone: str) -> tuple[tuple[Window, ...], tuple[str, ...]]:
+    """`22:00-07:00 warning,info`, `mon-fri 22:00-07:00 Europe/Berlin info`, `weekend info`: the window and the severities. BadInput."""
+    words = straight(text).split()
+    hours = re.compile(r"\d{1,2}:\d\d[-–]\d{1,2}:\d\d\Z")
+    spoken: list[str] = []
+    if words and not hours.match(words[0]):
+        spoken.append(words.pop(0))
+    else:
+        spoken.append("day")
+    if words and hours.match(words[0]):
+        spoken.append(words.pop(0))
+    if words and zone_of(words[0]):
+        zone = words.pop(0)
+    severities = tuple(one.lower() for word in words for one in word.split(",") if one and one.lower() not in ("for", "and"))
+    if spoken[0].lower() == "for" or not text.strip():
+        raise BadInput("When, and for what? For example `/oncall quiet 22:00-07:00 warning,info`, or `/oncall quiet off`.")
+    return (recurring(" ".join(spoken), zone),), severities[:20]
+
+
+def named_zone(text: str) -> str:
+    """A time zone that exists. BadInput with the nearest."""
+    word = text.strip()
+    names = {name.lower(): name for name in available_timezones()}
+    found = names.get(word.lower())
+    if found is None:
+        said = f"No time zone is called {word[:60]!r}{nearest(word[:60], names.values()) or '.'}" if word else "Which zone?"
+        raise BadInput(f"{said} For example `/oncall zone Europe/Berlin`.")
+    return found
+
+
+def yes_or_no(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("on", "yes", "true"):
+        return True
+    if word in ("off", "no", "false"):
+        return False
+    raise BadInput(f"Expected `on` or `off`, found {word[:40]!r}." if word else "Expected `on` or `off`, found nothing.")

@@ -1,0 +1,98 @@
+"""A transaction in which many records are made one after another, as if each had its own: reads at once, writes at the end. Used by timers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Self
+
+from bot.domain.effects import Effect
+from bot.domain.incident import Change, Incident
+from bot.domain.page import Page
+from bot.domain.ports import Delivery, Tx
+from bot.domain.roster import Roster
+
+# What neither sees nor changes what is held back here; before everything else that is written.
+INDEPENDENT = frozenset(
+    {
+        "alert_states",
+        "alerts_of",
+        "counter",
+        "next_id",
+        "once",
+        "opened_since",
+        "pages_by",
+        "pages_of",
+        "pages_to",
+        "save_round",
+    }
+)
+
+
+class Gathered:
+    """The port's `Tx` for the records of these deliveries. Each sees what those before it saved."""
+
+    def __init__(self, tx: Tx, incidents: dict[int, Incident], pages: dict[str, Page], asked: Collection[str]) -> None:
+        self._tx = tx
+        self._incidents = incidents
+        self._pages = pages
+        self._asked = frozenset(asked)
+        self._changes: list[Change] = []
+        self._roster: Roster | None = None
+
+    @classmethod
+    async def of(cls, tx: Tx, deliveries: Sequence[Delivery]) -> Self:
+        """The incidents (locked, in order) and pages that the deliveries name in `incident_id` and `page` are read once for all."""
+        payloads = [delivery.effect.payload for delivery in deliveries]
+        ids = {number for payload in payloads if isinstance(number := payload.get("incident_id"), int)}
+        keys = {key for payload in payloads if isinstance(key := payload.get("page"), str)}
+        return cls(tx, await tx.incidents(ids), await tx.pages(keys) if keys else {}, keys)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._tx, name)
+        if name in INDEPENDENT:
+            return method
+
+        async def after_all_before(*args: Any, **more: Any) -> Any:
+            await self.flush()
+            return await method(*args, **more)
+
+        return after_all_before
+
+    async def incident(self, incident_id: int) -> Incident | None:
+        return (await self.incidents([incident_id])).get(incident_id)
+
+    async def incidents(self, ids: Collection[int]) -> dict[int, Incident]:
+        missing = [number for number in ids if number not in self._incidents]
+        if missing:
+            self._incidents |= await self._tx.incidents(missing)
+        return {number: self._incidents[number] for number in sorted(ids) if number in self._incidents}
+
+    async def save(self, *changes: Change) -> None:
+        self._changes += changes
+        self._incidents |= {change.incident.id: change.incident for change in changes}
+
+    async def ask(self, effects: Iterable[Effect]) -> None:
+        if self._changes:
+            self._changes[-1] = self._changes[-1].ask(*effects)
+        else:
+            await self._tx.ask(effects)
+
+    async def pages(self, keys: Collection[str]) -> dict[str, Page]:
+        other = [key for key in keys if key not in self._asked and key not in self._pages]
+        found = await self._tx.pages(other) if other else {}
+        return found | {key: self._pages[key] for key in keys if key in self._pages}
+
+    async def save_pages(self, pages: Collection[Page]) -> None:
+        await self._tx.save_pages(pages)
+        self._pages |= {page.key: page for page in pages}
+
+    async def roster(self, now: Any) -> Roster:
+        if self._roster is None:
+            self._roster = await self._tx.roster(now)
+        return self._roster
+
+    async def flush(self) -> None:
+        """Write what is held back."""
+        if self._changes:
+            changes, self._changes = self._changes, []
+            await self._tx.save(*changes)
