@@ -20,8 +20,11 @@ from bot.clients.files import FolderDocuments
 from bot.clients.render import JinjaTemplates
 from bot.clients.slack import SlackGateway
 from bot.config import Config
+from bot.domain.links import Links
+from bot.domain.oncall_ports import Medium
 from bot.domain.ports import Clock, Doing, Store
 from bot.domain.redaction import Redactor
+from bot.domain.signing import Signer
 from bot.entry import problems
 from bot.entry.api import SilenceApi
 from bot.entry.api_access import Access
@@ -33,8 +36,10 @@ from bot.entry.metrics import Metrics
 from bot.entry.operation import Operation
 from bot.entry.slack.ports import Flows
 from bot.flow.advance import Advance
+from bot.flow.bundling import Bundles
 from bot.flow.changes import Changes
 from bot.flow.context import ContextEffects
+from bot.flow.deadlines import Deadlines
 from bot.flow.decisions import Decisions
 from bot.flow.delivery import ChannelEffects
 from bot.flow.digest import Digests
@@ -42,9 +47,13 @@ from bot.flow.escalation import Escalation
 from bot.flow.housekeeping import Housekeeping
 from bot.flow.incidents import Incidents
 from bot.flow.intake import Intake
+from bot.flow.notices import Notices
+from bot.flow.pages import Pages
 from bot.flow.review import Review
+from bot.flow.roster import Rosters
 from bot.flow.runbooks import Runbooks
 from bot.flow.seeing import Sight
+from bot.flow.sending import Sending
 from bot.flow.silences import Silences
 from bot.flow.why import Explain
 from bot.flow.worker import Worker
@@ -103,10 +112,17 @@ async def built(
         advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions(), current), redact)
         review = Review(store, room, clock, templates, documents)
         digests = Digests(store, room, clock, current)
-        housekeeping = Housekeeping(store, clock, current, digests, intake)
+        rosters = Rosters()
+        media: dict[str, Medium] = {}
+        sending = Sending(room, media, templates, Links("", Signer("")))
+        housekeeping = Housekeeping(store, clock, current, digests, intake, rosters)
         handlers = {
             **ChannelEffects(store, room, clock, metrics.first_message).handlers(),
-            **Escalation(store, room, clock, current, metrics.escalated).handlers(),
+            **Escalation(store, clock, current, rosters).handlers(),
+            **Pages(store, sending, clock, current, rosters, metrics.escalated).handlers(),
+            **Bundles(store, sending, clock, current, rosters, metrics.escalated).handlers(),
+            **Notices(store, sending, clock, current, rosters).handlers(),
+            **Deadlines(clock, current, rosters, sending.links).handlers(),
             **ContextEffects(store, room, clock, gatherers, redact).handlers(),
             **intake.handlers(),
             **silences.handlers(),

@@ -57,7 +57,9 @@ class Breaker:
         """Whether this attempt is the one that shows if the destination is back."""
         if self._since is None:
             return False
-        left = (self._since + self._rest - self._clock()).total_seconds()
+        now = self._clock()
+        self._since = min(self._since, now)  # a clock that was set back must not make the rest longer
+        left = (self._since + self._rest - now).total_seconds()
         if left > 0 or self._trying:
             words = f"{self._name}: not tried, because the last {self._failed} attempts failed"
             raise TryLater(words, min(max(left, ANOTHER_TRIES), self._rest.total_seconds()))

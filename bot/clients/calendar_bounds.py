@@ -10,11 +10,13 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
+from zoneinfo import available_timezones
 
 from dateutil.rrule import rrulestr
 from icalendar import Event
 from icalendar.prop import vRecur
 
+from bot.clients.calendar_rules import PER_DAY, rarely, why_not
 from bot.domain.naming import clipped
 from bot.errors import BadInput
 
@@ -23,11 +25,10 @@ ODD_ENDS = re.compile("\r(?!\n)|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 MOST_BYTES = 1 << 20
 MOST_COMPONENTS = 2000
 DEEPEST = 6
-MOST_ZONE_RULES = 40
+MOST_ZONE_RULES = 8  # of one zone; every time in it is looked up in all of them
 MOST_VALUES = 500
 MOST_STEPS = 400_000  # of all rules together; a few seconds
 EARLIEST = 1900
-PER_DAY = {"HOURLY": 24, "MINUTELY": 1440, "SECONDLY": 86400}
 DAYS_EACH = {
     "DAILY": 1.0,
     "WEEKLY": 7.0,
@@ -50,32 +51,46 @@ def text_of(data: str | bytes) -> str:
             f"calendar: begins with {clipped(text.strip(), 40)!r}; expected an iCalendar file, which begins with BEGIN:VCALENDAR "
             "(an address that shows a web page is not the one of the feed)"
         )
-    return ODD_ENDS.sub(" ", re.sub(r"\r?\n[ \t]", "", text))
+    return re.sub(r"(?:\r?\n)+[ \t]", "", ODD_ENDS.sub(" ", text.strip()))
 
 
 def vetted(text: str, horizon: datetime) -> str:
     """The same, with an end to the rules of its time zones. Raises BadInput for too many or too deep components."""
-    lines, depth, components, zone_rules = [], 0, 0, 0
-    in_zone = False
+    lines: list[str] = []
+    depth, components, zone = 0, 0, _Zone()
     for line in re.split(r"\r?\n", text):
         head = line[:40].upper()
         if head.startswith(("BEGIN;", "END;")):
             raise BadInput(f"calendar: {clipped(line, 40)!r} has parameters; expected BEGIN:NAME and END:NAME")
         if head.startswith("BEGIN:"):
             depth, components = depth + 1, components + 1
-            in_zone = in_zone or head.startswith("BEGIN:VTIMEZONE")
-        elif head.startswith("END:"):
-            depth -= 1
-            in_zone = in_zone and not head.startswith("END:VTIMEZONE")
-        elif in_zone and head.startswith(("RRULE", "EXRULE")):
-            zone_rules += 1
-            line = _zone_rule(line, horizon)
+            zone = _Zone() if head.startswith("BEGIN:VTIMEZONE") else zone
+        depth -= head.startswith("END:")
         if components > MOST_COMPONENTS or depth > DEEPEST:
             raise BadInput(f"calendar: more than {MOST_COMPONENTS} components, or nested deeper than {DEEPEST}")
-        lines.append(line)
-    if zone_rules > MOST_ZONE_RULES:
-        raise BadInput(f"calendar: {zone_rules} rules in its time zones; at most {MOST_ZONE_RULES} are read")
+        zone.inside = (zone.inside or head.startswith("BEGIN:VTIMEZONE")) and not head.startswith("END:VTIMEZONE")
+        lines.append(zone.line(line, horizon) if zone.inside else line)
     return "\r\n".join(lines) + "\r\n"
+
+
+class _Zone:
+    """One VTIMEZONE, line by line. Those of the time zone database are taken from there, whatever the calendar says of them."""
+
+    def __init__(self) -> None:
+        self.inside = False
+        self._known = False
+        self._rules = 0
+
+    def line(self, line: str, horizon: datetime) -> str:
+        head = line[:40].upper()
+        if head.startswith("TZID"):
+            self._known = line.partition(":")[2].strip("/ ") in available_timezones()
+        if not head.startswith(("RRULE", "EXRULE")):
+            return line
+        self._rules += 1
+        if self._rules > MOST_ZONE_RULES and not self._known:
+            raise BadInput(f"calendar: a time zone of its own with more than {MOST_ZONE_RULES} rules")
+        return _zone_rule(line, horizon)
 
 
 def _zone_rule(line: str, horizon: datetime) -> str:
@@ -131,6 +146,11 @@ class Budget:
             steps = days / DAYS_EACH[frequency] / interval * _many(rule, "BYHOUR") * minutes
         else:
             raise BadInput(f"its rule has FREQ={frequency[:20]}; expected DAILY, WEEKLY, MONTHLY or YEARLY")
+        reason = why_not(rule, start)
+        if reason:
+            raise BadInput(f"its rule is not followed: {reason}")
+        if frequency == "YEARLY" and (interval > 1 or _day(start).month == 2) and rarely(rule):
+            steps += 50_000 / interval  # to the year 9999, in case no year fits
         self._left -= steps
         if self._left < 0:
             raise BadInput(
@@ -140,29 +160,32 @@ class Budget:
 
 def _end(rule: vRecur, start: date, horizon: datetime) -> None:
     """Replaces COUNT and a missing or far UNTIL by the last day that matters."""
-    aware = isinstance(start, datetime) and start.tzinfo is not None
-    until = horizon.astimezone(UTC) + timedelta(days=2)
-    given = _only(rule, "UNTIL", None)
-    count = _only(rule, "COUNT", None)
-    if isinstance(given, date) and _day(given) <= until.date():
-        return
-    rule.pop("UNTIL", None)
+    last = horizon.astimezone(UTC) + timedelta(days=2)
+    given, count = _only(rule, "UNTIL", None), _only(rule, "COUNT", None)
+    rule.pop("COUNT", None)
+    wall = last.replace(tzinfo=None)
+    if isinstance(given, date) and _day(given) <= last.date():
+        if not isinstance(count, int):
+            return
+        wall = datetime.combine(_day(given), time(23, 59))  # both are not allowed: whichever is first
     if isinstance(count, int):
-        rule.pop("COUNT")
-        begin = start.replace(tzinfo=None) if isinstance(start, datetime) else datetime.combine(start, time())
-        naive = until.replace(tzinfo=None)
-        text = rule.to_ical().decode()  # type: ignore[no-untyped-call]
-        followed = rrulestr(f"{text};UNTIL={naive:%Y%m%dT%H%M%S}", dtstart=begin)
-        found = list(islice(followed, max(0, count)))
-        if found and len(found) == count:
-            wall = found[-1]
-            until = (
-                wall.replace(tzinfo=start.tzinfo) if isinstance(start, datetime) and aware else wall.replace(tzinfo=UTC)
-            ).astimezone(UTC)
-        elif count <= 0:
-            until = datetime.combine(_day(start), time(), UTC)
-    final: Any = until if aware else until.replace(tzinfo=None) if isinstance(start, datetime) else until.date()
+        wall = _counted(rule, start, count, wall)
+    final: date = wall
+    if not isinstance(start, datetime):
+        final = wall.date()
+    elif start.tzinfo is not None:
+        final = wall.replace(tzinfo=UTC if wall == last.replace(tzinfo=None) else start.tzinfo).astimezone(UTC)
     rule["UNTIL"] = [final]
+
+
+def _counted(rule: vRecur, start: date, count: int, wall: datetime) -> datetime:
+    """When the last of so many repetitions is, by the wall clock; `wall` when it is later than that."""
+    begin = start.replace(tzinfo=None) if isinstance(start, datetime) else datetime.combine(start, time())
+    rule.pop("UNTIL", None)
+    text = rule.to_ical().decode()  # type: ignore[no-untyped-call]
+    followed = rrulestr(f"{text};UNTIL={wall:%Y%m%dT%H%M%S}", dtstart=begin)
+    found = list(islice(followed, max(1, count)))
+    return found[-1] if found and len(found) >= count else wall
 
 
 def _only(rule: vRecur, name: str, otherwise: Any) -> Any:

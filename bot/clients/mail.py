@@ -107,7 +107,7 @@ class Mail:
                 return GaveUp(f"{self._where} refused the user or the password ({said}); check both in tocsin.yaml")
             case SMTPResponseException():
                 return self._answered(error, exchange)
-            case SMTPException() if exchange.stage == "login":
+            case SMTPException() if exchange.stage == "login" and not isinstance(error, ConnectionError):
                 return GaveUp(f"{self._where}: {self._quote(str(error))}; leave user and password out, or use TLS")
         return TryLater(f"{self._where}: {self._quote(str(error) or type(error).__name__)}", uncertain=exchange.sending)
 

@@ -35,7 +35,7 @@ _MANY_BREAKS = re.compile(r"\n{3,}")
 # An address in a text stays one, so that it can be followed: only characters that mean nothing in any Markdown.
 _ADDRESS = re.compile(r"(https?://[A-Za-z0-9._/?&=%+,:#-]{1,500})")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$&])")
-_LINE_START = re.compile(r"(?m)^( {0,3}) *(\d{0,9})([-+=.)])")
+_LINE_START = re.compile(r"(?m)^( {0,3}) *(\d{1,9}(?=[.)])|(?=[-+=]))")
 _INDENTED = re.compile(r"(?m)^ {4,}")
 _AT = re.compile("([@\uff20])")
 NOTHING = "\u200b"  # a space of no width: what stands after `@` is no name any more
@@ -72,7 +72,7 @@ def said(notice: Notice, redact: Redact, *, again: bool = False) -> Said:
         body=f"{body}\n{AGAIN}".strip() if again else body,
         short=short,
         links=links(notice),
-        facts={clip(_clean(k), FACT_NAME): clip(clean(v), FACT) for k, v in list(notice.facts.items())[:MOST_FACTS]},
+        facts={clip(clean(k), FACT_NAME): clip(clean(v), FACT) for k, v in list(notice.facts.items())[:MOST_FACTS]},
         colour=colour(notice),
         urgent=notice.purpose in URGENT,
     )
@@ -125,7 +125,10 @@ def markdown(text: str) -> str:
     https://spec.commonmark.org/0.31.2/#backslash-escapes
     """
     parts = _ADDRESS.split(text)  # every second one is an address
-    return "".join(part if at % 2 else _escaped(part) for at, part in enumerate(parts))
+    # What follows an address does not begin a line: a letter that is taken off again stands for the address.
+    return "".join(
+        part if at % 2 else _escaped(f"a{part}")[1:] if at else _escaped(part) for at, part in enumerate(parts)
+    )
 
 
 def unmentioned(text: str) -> str:
@@ -140,7 +143,7 @@ def html(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """`1.` and `-` at the beginning of a line are no list, an indented line is no code, `@` and `~` begin no name."""
-    shown = _INDENTED.sub("   ", _LINE_START.sub(r"\1\2\\\3", _MARKDOWN.sub(r"\\\1", text)))
+    shown = _INDENTED.sub("   ", _LINE_START.sub(r"\1\2\\", _MARKDOWN.sub(r"\\\1", text)))
     return shown.replace("@", "@" + NOTHING).replace("~", "~" + NOTHING)
 
 

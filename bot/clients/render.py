@@ -1,4 +1,4 @@
-"""Renders templates: the parameters of runbook steps, the post-mortem, the fields of alerts. Implements the port `Templates` for flow."""
+"""Renders templates: the parameters of runbook steps, the post-mortem, fields of alerts, messages. Implements `Templates` and `Wording` for flow."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bot.errors import BadInput
 LONGEST_TEMPLATE = 16_000
 LONGEST_VALUE = 64_000
 LONGEST_FIELD = 20_000
+LONGEST_MESSAGE = 3_000
 DEEPEST = 20
 LONGEST_DOCUMENT_TEMPLATE = 200_000
 LONGEST_DOCUMENT = 4_000_000
@@ -40,6 +41,13 @@ class JinjaTemplates:
     def value(self, template: Any, facts: Mapping[str, Any]) -> Any:
         """The same structure with every text in it rendered. A text without `{{` or `{%` stays as it is; a rendered one is text."""
         return self._walk(template, facts, Budget(steps=10_000, size=LONGEST_VALUE, seconds=1.0), "", 0)
+
+    def message(self, template: str, facts: Mapping[str, Any]) -> str:
+        """What somebody is told, in the words of the house or of the person (the port `Wording`): at most 3000 characters, without loops."""
+        if len(template) > LONGEST_TEMPLATE:
+            raise BadInput(f"template of a message: longer than {LONGEST_TEMPLATE:,} characters")
+        environment = BoundedEnvironment(Budget(steps=10_000, size=LONGEST_MESSAGE, seconds=1.0), facts)
+        return _rendered(environment, template, facts, "template of a message", LONGEST_MESSAGE)
 
     def postmortem(self, facts: Mapping[str, Any]) -> str:
         """Markdown. The same facts and template give the same bytes."""

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from bot.clients.api import Server
+from bot.clients.api import Server, host
 from bot.clients.http import LONGEST_QUOTE, Http, Reply, quoted
 from bot.clients.retry_after import seconds
 from bot.domain.incoming import Incoming
@@ -29,7 +29,7 @@ VERSION = "2010-04-01"
 MOST_FIELDS = 200
 MOST_LISTED = 50
 XML = "text/xml"
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
+NUMBER = r"^\+[1-9][0-9]{6,14}$"  # E.164
 _PUNCTUATION = re.compile(r"[\s().\-/\u00a0]")
 
 CREDENTIALS = "check account, token, key and key_secret of this medium in tocsin.yaml"
@@ -96,6 +96,8 @@ class Account(BaseModel):
     def _able(self) -> Self:
         if bool(self.key) != (self.key_secret is not None):
             raise ValueError("key and key_secret: give both, or neither")
+        if self.api.startswith("http://") and host(self.api) not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("api: must be an https:// address, since the credentials are sent there")
         if self.token is None and not self.key:
             raise ValueError("token: needed, unless there is a key and key_secret")
         return self
@@ -179,10 +181,10 @@ class Twilio:
         said = self._quote(_text(told.get("message")) or reply.text)
         words = f"Twilio answered {reply.status}" + (f" ({code})" if code else "") + (f": {said}" if said else "")
         delay = seconds(reply.headers.get("retry-after", ""))
-        if reply.status == 429 or code in LATER:
-            return TryLater(words, delay)
         if reply.status >= 500:
             return TryLater(words, delay, uncertain=reply.method == "POST")
+        if reply.status == 429 or code in LATER:
+            return TryLater(words, delay)
         if code in RECEIVER:
             return BadInput(f"{words}; {RECEIVER[code]}")
         if code in SET_UP or reply.status in (401, 403, 404):
@@ -214,7 +216,7 @@ def _ports(url: str) -> tuple[str, str]:
 def number(text: str, medium: str) -> str:
     """A phone number as Twilio takes it (E.164), from how people write it. BadInput."""
     plain = _PUNCTUATION.sub("", text)
-    if not _NUMBER.fullmatch(plain):
+    if not re.match(NUMBER, plain):
         raise BadInput(f"{medium}: found {text[:40]!r}; expected a phone number with its country, like +4915112345678")
     return plain
 

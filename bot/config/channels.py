@@ -157,7 +157,9 @@ def _medium(
     own = {key: item for key, item in value.items() if key not in ("type", *reserved)}
     params = reading.params(types[kind], own, path, ("type", *reserved))
     if params is not None and name in MEDIA and name != _kind(about, params):
-        words = f"is what a kind of medium is called, and this one is of the kind {_kind(about, params)}; use another name"
+        words = (
+            f"is what a kind of medium is called, and this one is of the kind {_kind(about, params)}; use another name"
+        )
         reading.wrong(path, words, key=True)
     use = {key: item for key, item in value.items() if key in reserved}
     entry, problems = validate(MediumEntry, reading.document, use, path, reading.secrets)

@@ -14,6 +14,7 @@ from bot.config.channels import MediumEntry
 from bot.config.files import Registry, TocsinFile
 from bot.config.oncall import OncallFile
 from bot.config.policy import PolicyFile, Service
+from bot.config.secrets import SecretRef
 from bot.config.sources import SenderFacts
 from bot.config.units import DURATION_PATTERN
 from bot.domain.runbook import Runbook
@@ -36,6 +37,11 @@ class Generate(GenerateJsonSchema):
         """A validator before a list is there to let one item stand for a list of it."""
         found = super().function_before_schema(schema)
         return {"anyOf": [found, found["items"]]} if found.get("type") == "array" and "items" in found else found
+
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:
+        """A plugin's secret is pydantic's in its model, and a reference in the file."""
+        found = super().generate_inner(schema)
+        return dict(SecretRef.json_schema) if found.get("format") == "password" else found
 
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
         return {**super().str_schema(schema), "type": ["string", "number"]}

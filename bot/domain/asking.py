@@ -99,6 +99,11 @@ def target(directory: Directory, text: str, actor: Actor) -> str:
     raise BadInput(f"{said} There are: {listed(known)}. For example `/oncall page {known[0] if known else 'ada'} why`.")
 
 
+def known(directory: Directory, name: str) -> bool:
+    """Whether it is a schedule, a group or a person."""
+    return name in directory.groups or maybe_schedule(directory, name) is not None or maybe_person(directory, name) is not None
+
+
 def closest(wrong: str, known: Iterable[str]) -> str:
     """The end of a sentence about a wrong name: a full stop, or the nearest valid one."""
     return nearest(wrong, known) or "."

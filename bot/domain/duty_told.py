@@ -79,11 +79,15 @@ def said_gaps(schedule: str, gaps: Sequence[Turn], zone: str, now: datetime) -> 
     """(subject, body) of the warning that nobody will be on call."""
     first = gaps[0]
     more = f", and {len(gaps) - 1} more" if len(gaps) > 1 else ""
-    head = f"{schedule}: NOBODY is on call {said_turn(first, zone, now).partition(': ')[0]}{more}, within the next 7 days"
+    head = (
+        f"{schedule}: NOBODY is on call {said_turn(first, zone, now).partition(': ')[0]}{more}, within the next 7 days"
+    )
     lines = [said_turn(one, zone, now) for one in gaps[:MOST_GAPS]]
     if len(gaps) > MOST_GAPS:
         lines.append(f"and {len(gaps) - MOST_GAPS} more: /oncall gaps {schedule}")
-    lines.append(f"A page in that time goes on to the next level at once. To fill it: /oncall override {schedule} PERSON FROM TO")
+    lines.append(
+        f"A page in that time goes on to the next level at once. To fill it: /oncall override {schedule} PERSON FROM TO"
+    )
     lines.append("If it is meant so, write gaps: fine for this schedule in oncall.yaml.")
     return head, "\n".join(lines)
 
@@ -100,7 +104,9 @@ def said_feed(name: str, schedules: Sequence[str], error: str, since: datetime, 
 def _incident(one: Incident, zone: str, now: datetime) -> str:
     who = f"{one.acknowledged_by} has it" if one.acknowledged_by else "nobody has it"
     state = "triggered" if one.state is State.TRIGGERED else str(one.state)
-    return f"{one.ref} {one.severity}, {clipped(one.title, TITLE)}: {state}, {who}, since {at(one.opened_at, zone, now)}"
+    return (
+        f"{one.ref} {one.severity}, {clipped(one.title, TITLE)}: {state}, {who}, since {at(one.opened_at, zone, now)}"
+    )
 
 
 def _silence(one: Silence, zone: str, now: datetime) -> str:

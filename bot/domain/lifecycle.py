@@ -232,7 +232,7 @@ def still_at_it(incident: Incident, actor: Actor, now: datetime) -> Change:
     deadline = incident.reminds_after or incident.expires_after
     if incident.state is not State.ACKNOWLEDGED or deadline is None:
         return Change(incident)
-    text = f"{actor.name} is still at it"
+    text = f"{actor.name} is {'still at it' if actor.id == incident.holder else 'at it as well'}"
     change = entered(
         incident,
         "still_at_it",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bot.domain.fairness import Share
 from bot.domain.naming import english_list
 from bot.domain.people import Directory
 from bot.domain.roster import Swap
@@ -38,7 +39,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Somebody's turn in a schedule. `kind`: a turn, a `gap` (nobody), or an `overlap` (several at once; `names` are all of them)."""
+    """Somebody's turn in a schedule, by that layer or override. `kind`: a turn, a `gap` (nobody), or an `overlap` (`by` says who is on call at
+    once, or what contradicts itself)."""
 
     schedule: str
     names: tuple[str, ...]
@@ -70,19 +72,8 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What a person has carried in a time, over one schedule or all: hours on call, those at night and at weekends, pages."""
-
-    name: str
-    hours: float
-    nights: float
-    weekends: float
-    pages: int
-
-
-@dataclass(frozen=True, slots=True)
 class Shares:
-    """Fairness figures. `note`: what they count, in words."""
+    """What each has carried in a time, in one schedule or (empty) in all of them."""
 
     schedule: str
     since: datetime
@@ -180,14 +171,9 @@ def said_turn(turn: Turn, zone: str, now: datetime, *, schedule: bool = False) -
     if turn.kind == "gap":
         return f"{span}: {where}NOBODY, {lasting(turn.ends - turn.starts)}"
     if turn.kind == "overlap":
-        return f"{span}: {where}{english_list(turn.names)} at once"
+        return f"{where}{turn.by}"
     by = f" ({turn.by})" if turn.by else ""
     return f"{span}: {where}{english_list(turn.names)}{by}"
-
-
-def said_share(one: Share) -> str:
-    pages = "1 page" if one.pages == 1 else f"{one.pages} pages"
-    return f"{one.name}: {one.hours:.0f} h, of them {one.nights:.0f} h at night and {one.weekends:.0f} h at weekends; {pages}"
 
 
 # ------------------------------------------------------------------------------------------------ overrides and swaps

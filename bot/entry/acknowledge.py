@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from html import escape
-from typing import Protocol
 
 import structlog
 from aiohttp import web
 
+from bot.domain.alerted import PRIVATE, may_be_told
 from bot.domain.incident import Incident, State
 from bot.domain.links import ACKNOWLEDGE
 from bot.domain.naming import clipped
@@ -59,14 +60,11 @@ HEADERS = {
 log = structlog.get_logger(__name__)
 
 
-class Acknowledging(Protocol):
-    """What paging does (bot.flow.pages)."""
-
-    async def show(self, incident_id: int) -> Incident | None:
-        """As it is now; None when there is none."""
-
-    async def acknowledge(self, incident_id: int, page_key: str, target: str) -> str:
-        """Whoever was paged (`target`: person:ada, channel:ops, medium:teams) has it: what became of it, in words. BadInput: why not. Repeatable."""
+Show = Callable[[int], Awaitable[Incident | None]]
+"""An incident as it is now."""
+Acknowledge = Callable[[int, str, str], Awaitable[str]]
+"""(incident, key of the page, target): whoever was paged (person:ada, channel:ops, medium:teams) has it. In words what became of it; BadInput: why
+nothing did. Asked twice it is the same as once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +79,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgePage:
-    """The routes."""
+    """The routes. `show` and `acknowledge` are flow's (bot.flow.answers)."""
 
     signer: Signer
-    acknowledging: Acknowledging
+    show: Show
+    acknowledge: Acknowledge
     clock: Clock
 
     def routes(self) -> list[web.RouteDef]:
@@ -105,23 +104,27 @@ class AcknowledgePage:
         try:
             facts = self.signer.facts(ACKNOWLEDGE, request.match_info["token"], self.clock())
             number = int(facts["incident"])
-            incident = await self.acknowledging.show(number)
+            incident = await self.show(number)
             if incident is None:
                 return _message(f"There is no INC-{number}", "The link may be from another installation.", status=410)
             if not incident.is_open:
                 words = "There is nothing left to acknowledge."
                 return _message(f"{incident.ref} is {incident.state.value}", words, status=410)
             if not act or incident.state is not State.TRIGGERED:
-                return _shown(incident)
-            words = await self.acknowledging.acknowledge(number, facts["page"], facts["target"])
-            return _message("Acknowledged", words, number)
+                return _shown(incident, facts["target"])
+            words = await self.acknowledge(number, facts["page"], facts["target"])
+            after = await self.show(number)
+            taken = after is not None and after.is_open and after.state is not State.TRIGGERED
+            return _message("Acknowledged" if taken else "Not acknowledged", words, number, 200 if taken else 409)
         except Exception as error:
             return _failed(error, number)
 
 
-def _shown(incident: Incident) -> Page:
-    title = clipped(incident.title, LONGEST_TITLE)
-    facts = [incident.severity, incident.state.value, incident.service]
+def _shown(incident: Incident, target: str) -> Page:
+    """What `target` may be told of it: of a private one only persons learn more than its number."""
+    told = may_be_told(incident, target)
+    title = clipped(incident.title if told else PRIVATE, LONGEST_TITLE)
+    facts = [incident.severity, incident.state.value, incident.service if told else ""]
     level = incident.severity if incident.severity in ("critical", "error") else ""
     chips = "".join(
         f'<span class="fact{f" {level}" if place == 0 and level else ""}">{escape(fact)}</span>'

@@ -6,8 +6,9 @@ Bounds the request, has the medium check its signature and read it, hands what w
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -25,19 +26,20 @@ MAX_BODY = 64 * 1024
 LONGEST_ADDRESS = 4_000
 MOST_PARAMETERS = 64
 SECONDS = 10.0  # to send a body
+MOST_SAID = 1000
 UNSEEN = ("authorization", "proxy-authorization", "cookie")
 
 log = structlog.get_logger(__name__)
 
 
 class Answers(Protocol):
-    """What paging makes of it (bot.flow.pages). Both may be called again with the same: providers repeat."""
+    """What paging makes of it (bot.flow.answers). Both may be called again with the same: providers repeat."""
 
     async def acknowledged(self, medium: str, heard: Heard) -> str:
         """Somebody has it: the words for them (`INC-7 is yours`).
 
         `heard.key` names the page; when it is empty, `heard.text` may be the number of an incident (`7`), and when that is empty as well, the newest
-        page to `heard.address` is meant. BadInput says in words why not; they are told so.
+        page to `heard.address` is meant. `heard.provider_id` is the answer's own name there. BadInput says in words why not; they are told so.
         """
 
     async def told(self, medium: str, heard: Heard) -> None:
@@ -46,12 +48,16 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MediaSite:
-    """The routes. `media`: those that hear, by the names of tocsin.yaml. `seconds`: how long a provider may take for its body."""
+    """The routes. `media`: those that hear, by the names of tocsin.yaml. `seconds`: how long a provider may take for its body.
+
+    `said`: what the last answers were answered with. An `ack` that a provider repeats is not a second one, which would mean the next page.
+    """
 
     media: Mapping[str, HearingMedium]
     answers: Answers
     max_body: int = MAX_BODY
     seconds: float = SECONDS
+    said: OrderedDict[tuple[str, Heard], str] = field(default_factory=OrderedDict)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route("*", "/media/{name}/{what}", problems.told(self._called_back))]
@@ -108,10 +114,20 @@ class MediaSite:
         words = []
         for one in heard:
             if one.kind == "acknowledged":
-                try:
-                    words.append(await self.answers.acknowledged(name, one))
-                except BadInput as error:
-                    words.append(str(error))
+                words.append(await self._acknowledged(name, one))
             elif one.kind in ("delivered", "failed"):
                 await self.answers.told(name, one)
         return " ".join(word for word in words if word)
+
+    async def _acknowledged(self, name: str, one: Heard) -> str:
+        if (name, one) in self.said:
+            return self.said[name, one]
+        try:
+            words = await self.answers.acknowledged(name, one)
+        except BadInput as error:
+            return str(error)
+        if one.provider_id:
+            self.said[name, one] = words
+            while len(self.said) > MOST_SAID:
+                self.said.popitem(last=False)
+        return words

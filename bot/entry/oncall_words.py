@@ -203,9 +203,13 @@ def quiet_hours(text: str, zone: str) -> tuple[tuple[Window, ...], tuple[str, ..
         spoken.append(words.pop(0))
     if words and zone_of(words[0]):
         zone = words.pop(0)
-    severities = tuple(one.lower() for word in words for one in word.split(",") if one and one.lower() not in ("for", "and"))
+    severities = tuple(
+        one.lower() for word in words for one in word.split(",") if one and one.lower() not in ("for", "and")
+    )
     if spoken[0].lower() == "for" or not text.strip():
-        raise BadInput("When, and for what? For example `/oncall quiet 22:00-07:00 warning,info`, or `/oncall quiet off`.")
+        raise BadInput(
+            "When, and for what? For example `/oncall quiet 22:00-07:00 warning,info`, or `/oncall quiet off`."
+        )
     return (recurring(" ".join(spoken), zone),), severities[:20]
 
 
@@ -215,7 +219,11 @@ def named_zone(text: str) -> str:
     names = {name.lower(): name for name in available_timezones()}
     found = names.get(word.lower())
     if found is None:
-        said = f"No time zone is called {word[:60]!r}{nearest(word[:60], names.values()) or '.'}" if word else "Which zone?"
+        said = (
+            f"No time zone is called {word[:60]!r}{nearest(word[:60], names.values()) or '.'}"
+            if word
+            else "Which zone?"
+        )
         raise BadInput(f"{said} For example `/oncall zone Europe/Berlin`.")
     return found
 
@@ -226,4 +234,6 @@ def yes_or_no(text: str) -> bool:
         return True
     if word in ("off", "no", "false"):
         return False
-    raise BadInput(f"Expected `on` or `off`, found {word[:40]!r}." if word else "Expected `on` or `off`, found nothing.")
+    raise BadInput(
+        f"Expected `on` or `off`, found {word[:40]!r}." if word else "Expected `on` or `off`, found nothing."
+    )

@@ -12,8 +12,10 @@ from bot.domain.notice import Receipt
 from bot.domain.page import Page, PageState
 from bot.domain.ports import Clock, Delivery, Store, Tx
 from bot.domain.rules import CurrentRules
+from bot.errors import TryLater
 from bot.flow.delivery import Handler, Record, payload
 from bot.flow.falling_back import waiting_together
+from bot.flow.pages import FRESH
 from bot.flow.roster import Rosters
 from bot.flow.sending import Sending, answered, template_of
 
@@ -59,6 +61,8 @@ class Bundles:
         if going is None:
             return None
         try:
+            if self._clock() - going.page.state_at >= FRESH:
+                raise TryLater("the database is too slow to page by now", delay=0.1)
             receipt = await self._send(going, delivery.again)
         except Exception as error:
             await self._put_off(going, error)
@@ -81,7 +85,8 @@ class Bundles:
         await tx.lock(f"address:{asked['medium']}:{asked['address']}")
         known = await tx.pages([page.key for page in found])
         held = [known[page.key] for page in found if known[page.key].state is page.state]
-        live, over = [], []
+        live: list[Page] = []
+        over: list[Page] = []
         for page in held:
             incident = incidents.get(page.incident_id or 0)
             needed = incident is not None and incident.state is State.TRIGGERED and incident.epoch == page.epoch
@@ -116,7 +121,7 @@ class Bundles:
         async def work(tx: Tx) -> None:
             keys = [page.key for page, _ in going.members]
             known = (await tx.pages([*keys, going.page.key])).values()
-            back = {key: PageState.BUNDLED for key in keys} | {going.page.key: PageState.WAITING}
+            back = dict.fromkeys(keys, PageState.BUNDLED) | {going.page.key: PageState.WAITING}
             update = {"state_at": now}
             await tx.save_pages(
                 [
@@ -157,11 +162,6 @@ class Bundles:
                 await tx.save(change)
 
         return record
-
-
-def members_of(pages: list[Page], whole: Page) -> list[Page]:
-    """The pages that went out in this message."""
-    return [one for one in pages if one.incident_id is not None and one.provider_id == whole.provider_id]
 
 
 def _left_out(page: Page, now: datetime) -> Page:

@@ -1,4 +1,4 @@
-"""The effects that show in an incident's channel: open, invite, card, topic, say, alarm. Called by the worker, one row at a time.
+"""The effects that show in an incident's channel: open, invite, card, topic, say. Called by the worker, one row at a time.
 
 A handler acts first (through the Room) and returns what to record; the worker commits the record together with the row's settling,
 so an act and its trace are never apart by more than one crash, and after a crash `again` makes the Room look before it acts.
@@ -67,7 +67,6 @@ class ChannelEffects:
             "card": self.card,
             "topic": self.topic,
             "say": self.say,
-            "alarm": self.alarm,
             "post": self.post,
             "news": self.news,
             "remind": self.remind,
@@ -142,10 +141,6 @@ class ChannelEffects:
             return ongoing.reminded(incident, self._clock()) if incident.epoch == asked["epoch"] else Change(incident)
 
         return recording(asked["incident_id"], decide)
-
-    async def alarm(self, delivery: Delivery) -> Record | None:
-        await self._room.alarm(payload(delivery)["text"], delivery.effect.key, delivery.again)
-        return None
 
 
 def _with_channel(incident: Incident, channel_id: str, name: str, now: datetime) -> Change:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 
-from bot.domain import coverage, duty_told, effects, oncall_effects, oncall_notices, oncall_told
+from bot.domain import duty_told, effects, oncall_effects, oncall_notices, oncall_told
 from bot.domain import schedule as schedules
 from bot.domain.duty_told import HandOver
 from bot.domain.effects import Effect
@@ -20,7 +20,7 @@ from bot.domain.ports import Clock, Delivery, Store, Tx
 from bot.domain.rules import CurrentRules
 from bot.domain.schedule import Schedule
 from bot.flow.delivery import Handler, Record, payload
-from bot.flow.oncall import as_it_was
+from bot.flow.oncall import as_it_was, gaps_of
 from bot.flow.roster import Rosters
 
 MOMENT = timedelta(microseconds=1)
@@ -36,9 +36,7 @@ MOST_INCIDENTS = 500
 class Duty:
     """Handlers for `hand_over`, `user_group` and `coverage`."""
 
-    def __init__(
-        self, store: Store, clock: Clock, rules: CurrentRules, rosters: Rosters, groups: UserGroups
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, rules: CurrentRules, rosters: Rosters, groups: UserGroups) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
@@ -132,13 +130,7 @@ class Duty:
         watched = [one for one in directory.schedules.values() if one.layers and not one.gaps_are_meant]
 
         def look() -> dict[str, list[Turn]]:
-            return {
-                one.key: [
-                    Turn(one.key, (), gap.starts, gap.ends, kind="gap")
-                    for gap in coverage.gaps(one, now, now + LOOK_AHEAD)
-                ]
-                for one in watched
-            }
+            return {one.key: gaps_of(one, now, now + LOOK_AHEAD) for one in watched}
 
         found = await asyncio.to_thread(look)
         wanted = [_warning(directory.schedules[key], gaps, day, now) for key, gaps in found.items() if gaps]
@@ -178,7 +170,9 @@ async def _facts(
     shown = [one for one in ending if one.incident_id is None or not _private(theirs.get(one.incident_id))]
     since = _turn_began(schedule, before, changed_at)
     targets = {f"person:{key}" for key in before}
-    pages = [one for one in await tx.pages_between(since, changed_at) if one.target in targets and one.purpose == "page"]
+    pages = [
+        one for one in await tx.pages_between(since, changed_at) if one.target in targets and one.purpose == "page"
+    ]
     return HandOver(
         schedule=schedule.key,
         before=tuple(oncall_told.name(directory, key) for key in before),
@@ -219,7 +213,9 @@ def _messages(
         body = duty_told.body(told, schedule.zone, now)
         found.append(oncall_notices.to_channel(schedule.tell, oncall_notices.handover(key, subject, body), now))
     elif not told.after and not schedule.gaps_are_meant:
-        found.append(effects.alarm(key, f"{subject}. To fill it: `/oncall override {schedule.key} PERSON now for 4h`", now))
+        found.append(
+            effects.alarm(key, f"{subject}. To fill it: `/oncall override {schedule.key} PERSON now for 4h`", now)
+        )
     for one in begins:
         person = directory.people.get(one)
         if person is not None:

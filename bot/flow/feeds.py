@@ -1,17 +1,19 @@
-"""Calendars that say who is on call, read every few minutes: what is new is kept, what cannot be read leaves what was known, and is told after an hour."""
+"""Calendars that say who is on call, read every few minutes. One that cannot be read leaves what was known, and is told of after an hour."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Protocol
 
 import structlog
 
 from bot.domain import duty_told, effects
 from bot.domain.naming import clipped
-from bot.domain.people import Directory
+from bot.domain.people import Person
 from bot.domain.ports import Clock, Redact, Store, Tx
 from bot.domain.roster import Feed
 from bot.domain.rules import CurrentRules
@@ -23,6 +25,7 @@ TOLD_AFTER = timedelta(hours=1)
 PATIENCE = 20.0
 ERROR = 300
 MOST_SHIFTS = 20_000
+BACK, AHEAD = timedelta(days=62), timedelta(days=400)  # what is read; whole days, so that it is the same all day
 log = structlog.get_logger(__name__)
 
 
@@ -38,15 +41,33 @@ class Calendar:
 Calendars = Callable[[], Sequence[Calendar]]
 Fetch = Callable[[str], Awaitable[str]]
 """The text at an address, bounded in size and time. TryLater, GaveUp or BadInput, never with the address in the words."""
-Read = Callable[[str, Calendar, Directory, datetime], Sequence[Shift]]
-"""The shifts that a calendar's text says. Pure, may take a second; BadInput when it cannot be understood."""
+
+
+class Reading(Protocol):
+    """What a calendar says: its shifts, and in words what in it is no shift."""
+
+    @property
+    def shifts(self) -> tuple[Shift, ...]: ...
+    @property
+    def doubts(self) -> tuple[str, ...]: ...
+
+
+Read = Callable[[str, Mapping[str, Person], str, tuple[datetime, datetime]], Awaitable[Reading]]
+"""What a text says to these people, in that zone, in that time. BadInput when it cannot be understood, TryLater when it takes too long."""
 
 
 class Feeds:
     """`refresh` is called by housekeeping every minute, on every replica; each calendar is read by one of them every five minutes."""
 
     def __init__(
-        self, store: Store, clock: Clock, rules: CurrentRules, calendars: Calendars, fetch: Fetch, read: Read, redact: Redact
+        self,
+        store: Store,
+        clock: Clock,
+        rules: CurrentRules,
+        calendars: Calendars,
+        fetch: Fetch,
+        read: Read,
+        redact: Redact,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -59,15 +80,18 @@ class Feeds:
     async def refresh(self) -> None:
         for calendar in self._calendars():
             now = self._clock()
-            if await self._store.write(lambda tx, name=calendar.name, now=now: tx.once(f"feed:{name}", now + EVERY, now)):
+            if await self._store.write(partial(_turn, name=calendar.name, now=now)):
                 await self._refresh(calendar, now)
 
     async def _refresh(self, calendar: Calendar, now: datetime) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
                 text = await self._fetch(calendar.address)
-            found = tuple(await asyncio.to_thread(self._read, text, calendar, self._rules().directory, now))[:MOST_SHIFTS]
-            await self._store.write(lambda tx: _kept(tx, calendar.name, found, now))
+            today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            span = (today - BACK, today + AHEAD)
+            found = await self._read(text, self._rules().directory.people, calendar.zone, span)
+            if await self._store.write(lambda tx: _kept(tx, calendar.name, found.shifts[:MOST_SHIFTS], now)):
+                log.info("a calendar was read", calendar=calendar.name, shifts=len(found.shifts), doubts=found.doubts)
         except (TryLater, GaveUp, BadInput, TimeoutError) as error:
             words = clipped(self._redact(str(error) or "no answer in time").replace(calendar.address, "…"), ERROR)
             log.warning("a calendar could not be read", calendar=calendar.name, why=words)
@@ -88,11 +112,18 @@ class Feeds:
             await tx.ask([effects.alarm(f"feed:{name}:{int(since.timestamp())}", text, now)])
 
 
-async def _kept(tx: Tx, name: str, found: tuple[Shift, ...], now: datetime) -> None:
-    """Saved only when it says something else than before: every save makes all replicas look again."""
+async def _turn(tx: Tx, name: str, now: datetime) -> bool:
+    """Whether it is time to read it again, and this replica's turn."""
+    return await tx.once(f"feed:{name}", now + EVERY, now)
+
+
+async def _kept(tx: Tx, name: str, found: tuple[Shift, ...], now: datetime) -> bool:
+    """Saved only when it says something else than before: every save makes all replicas look again. Whether it was."""
     known = await _feed(tx, name, now)
-    if known.read_at is None or known.error or known.shifts != found:
-        await tx.save_feed(Feed(name=name, shifts=found, read_at=now))
+    if known.read_at is not None and not known.error and known.shifts == found:
+        return False
+    await tx.save_feed(Feed(name=name, shifts=found, read_at=now))
+    return True
 
 
 async def _feed(tx: Tx, name: str, now: datetime) -> Feed:

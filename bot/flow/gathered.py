@@ -10,20 +10,19 @@ from bot.domain.incident import Change, Incident
 from bot.domain.page import Page
 from bot.domain.ports import Delivery, Tx
 from bot.domain.roster import Roster
+from bot.domain.timeline import Entry
 
 # What neither sees nor changes what is held back here; before everything else that is written.
 INDEPENDENT = frozenset(
     {
         "alert_states",
         "alerts_of",
-        "counter",
-        "next_id",
+        "lock",
         "once",
         "opened_since",
         "pages_by",
         "pages_of",
         "pages_to",
-        "save_round",
     }
 )
 
@@ -38,6 +37,7 @@ class Gathered:
         self._asked = frozenset(asked)
         self._changes: list[Change] = []
         self._roster: Roster | None = None
+        self._counters: dict[str, int] = {}
 
     @classmethod
     async def of(cls, tx: Tx, deliveries: Sequence[Delivery]) -> Self:
@@ -90,6 +90,20 @@ class Gathered:
         if self._roster is None:
             self._roster = await self._tx.roster(now)
         return self._roster
+
+    async def counter(self, name: str) -> int:
+        if name not in self._counters:
+            self._counters[name] = await self._tx.counter(name)
+        return self._counters[name]
+
+    async def next_id(self, counter: str) -> int:
+        self._counters[counter] = await self._tx.next_id(counter)
+        return self._counters[counter]
+
+    async def timeline(self, incident_id: int) -> tuple[Entry, ...]:
+        if any(change.incident.id == incident_id for change in self._changes):
+            await self.flush()
+        return await self._tx.timeline(incident_id)
 
     async def flush(self) -> None:
         """Write what is held back."""

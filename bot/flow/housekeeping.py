@@ -14,8 +14,9 @@ from bot.domain.ports import Clock, Store, Tx
 from bot.domain.rules import CurrentRules
 from bot.flow.digest import Digests
 from bot.flow.ending import given_up
-from bot.flow.escalation import page_failed
+from bot.flow.falling_back import bundle_failed, failed, page_failed
 from bot.flow.intake import Intake
+from bot.flow.roster import Rosters
 
 KEEP = timedelta(days=7)
 AT_ONCE = 100  # incidents that are closed in one transaction
@@ -26,7 +27,10 @@ MOST_SOURCES = 10_000  # of an incident
 class Housekeeping:
     """`tidy` is called every minute; `row_died` by the worker, in the transaction that settles a dead row."""
 
-    def __init__(self, store: Store, clock: Clock, rules: CurrentRules, digests: Digests, intake: Intake) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, rules: CurrentRules, digests: Digests, intake: Intake, rosters: Rosters
+    ) -> None:
+        self._rosters = rosters
         self._intake = intake
         self._digests = digests
         self._store = store
@@ -46,12 +50,10 @@ class Housekeeping:
         await self._digests.ask()
 
     async def row_died(self, tx: Tx, effect: Effect, error: str, now: datetime) -> None:
-        """A failed page goes on to the next person; everything else that died is said in the incident and in the fallback channel."""
-        if effect.kind == "page":
-            await page_failed(tx, effect, error, self._rules(), now)
+        """A failed page goes on to the next method or person; everything else that died is said in the incident and in the fallback channel."""
+        if effect.kind == "alarm" or await self._replaced(tx, effect, error, now):
             return
-        if effect.kind == "alarm":
-            return
+        own = effect.kind == "notify" and effect.payload["notice"]["purpose"] == "alarm"
         if effect.kind == "advance_run":
             await given_up(tx, effect.payload["run_id"], str(effect.payload.get("step", "")), error, now)
         incident = await _incident_of(tx, effect)
@@ -60,9 +62,22 @@ class Housekeeping:
         text = f"{failed}: {error}"
         private = incident is not None and incident.private
         loud = f"{failed}. Why stands in its timeline." if private else text
-        await tx.ask([effects.alarm(f"dead:{effect.key}", loud, now, incident.id if incident else None)])
+        alarm = effects.alarm(f"dead:{effect.key}", loud, now, incident.id if incident else None, wide=not own)
+        await tx.ask([alarm])
         if incident is not None:
             await tx.save(entered(incident, "warning", text, now))
+
+    async def _replaced(self, tx: Tx, effect: Effect, error: str, now: datetime) -> bool:
+        """Whether other pages go out instead of this one."""
+        directory = await self._rosters.directory(tx, self._rules(), now)
+        if effect.kind == "bundle":
+            await bundle_failed(tx, effect, error, directory, now)
+            return True
+        if effect.kind == "page" or (effect.kind == "summon" and "medium" in effect.payload):
+            return await page_failed(tx, effect, error, directory, now)
+        known = await tx.pages([effect.key]) if effect.kind == "notify" else {}
+        await tx.save_pages([failed(page, error, now) for page in known.values()])
+        return False
 
 
 async def _incident_of(tx: Tx, effect: Effect) -> Incident | None:

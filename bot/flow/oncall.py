@@ -1,4 +1,4 @@
-"""Looking at on-call, from Slack, the API or the command line: who has it now and next, the final schedule, gaps, fairness, calendars to subscribe to."""
+"""Looking at on-call, from Slack, the API or the command line: who has it now and next, the final schedule, gaps, fairness, calendars."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from bot.domain import asking, coverage, fairness
 from bot.domain import schedule as schedules
 from bot.domain.links import Links
-from bot.domain.oncall_told import Preview, Share, Shares, Standing, Turn, Who
+from bot.domain.oncall_told import Preview, Shares, Standing, Turn, Who
 from bot.domain.overriding import counting
+from bot.domain.page import Page
 from bot.domain.people import Actor, Directory, Person
 from bot.domain.ports import Clock, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -26,6 +27,8 @@ AHEAD_FOR_GAPS = timedelta(weeks=4)
 MOST_TURNS = 60
 MOST_NEXT = 10
 MOST_GAPS = 40
+MOST_PAGES = 20_000
+MOST_SHARES = 100
 
 
 class OnCall:
@@ -59,7 +62,7 @@ class OnCall:
         """Whom a name means now: a schedule, a person, a group, an escalation policy, a service."""
         directory, now, rules = await self.directory(), self._clock(), self._rules()
         word = text.strip()
-        kind, colon, rest = word.partition(":")
+        _, colon, rest = word.partition(":")
         name = rest if colon else word
         schedule, somebody = asking.maybe_schedule(directory, name), asking.maybe_person(directory, name, actor)
         if schedule is not None:
@@ -123,26 +126,35 @@ class OnCall:
 
         def look() -> list[Turn]:
             turns = [_turn(directory, found.key, one) for one in schedules.shifts(found, since, until)]
-            turns += _gaps(found, since, until)
-            turns += [
-                Turn(found.key, _names(directory, one.people), one.starts, one.ends, kind="overlap")
-                for one in coverage.overlaps(found, since, until)
-            ]
+            turns += gaps_of(found, since, until)
+            turns += _overlaps(directory, found, since, until)
             return sorted(turns, key=lambda turn: (turn.starts, turn.kind, turn.names))
 
         turns = await asyncio.to_thread(look)
         return Preview(found.key, since, until, tuple(turns[:MOST_TURNS]), max(0, len(turns) - MOST_TURNS), found.zone)
 
+    async def final(self, name: str, since: datetime, until: datetime) -> tuple[Directory, tuple[Schedule, ...]]:
+        """A schedule (empty: all of them) with the overrides of a time, for whoever works out all its shifts: calendars and programs."""
+        if not timedelta(0) < until - since <= LONGEST_LOOK:
+            raise BadInput(f"A schedule is looked at from one moment to a later one, at most {LONGEST_LOOK.days} days.")
+
+        async def work(tx: Tx) -> tuple[Directory, tuple[Schedule, ...]]:
+            directory = await self._directory(tx)
+            wanted = [asking.schedule(directory, name)] if name else list(directory.schedules.values())
+            return directory, tuple([await as_it_was(tx, one, since, until) for one in wanted])
+
+        return await self._store.read(work)
+
     async def gaps(self, name: str = "") -> tuple[Turn, ...]:
-        """When nobody is on call, over the next four weeks, in that schedule or in all that are not meant to have gaps; by start."""
+        """When nobody is on call, and what contradicts itself, in the next four weeks; in that schedule, or in all (not gaps that are meant)."""
         directory, now = await self.directory(), self._clock()
         wanted = [asking.schedule(directory, name)] if name else list(directory.schedules.values())
+        until = now + AHEAD_FOR_GAPS
 
         def look() -> tuple[Turn, ...]:
-            found = [
-                gap for one in wanted if name or not one.gaps_are_meant for gap in _gaps(one, now, now + AHEAD_FOR_GAPS)
-            ]
-            return tuple(sorted(found, key=lambda gap: (gap.starts, gap.schedule))[:MOST_GAPS])
+            found = [gap for one in wanted if name or not one.gaps_are_meant for gap in gaps_of(one, now, until)]
+            found += [turn for one in wanted for turn in _overlaps(directory, one, now, until)]
+            return tuple(sorted(found, key=lambda turn: (turn.starts, turn.schedule))[:MOST_GAPS])
 
         return await asyncio.to_thread(look)
 
@@ -151,23 +163,26 @@ class OnCall:
         if not timedelta(0) < until - since <= LONGEST_LOOK:
             raise BadInput(f"Fairness is counted over at most {LONGEST_LOOK.days} days.")
 
-        async def work(tx: Tx) -> tuple[Directory, list[Schedule], dict[str, int]]:
+        async def work(tx: Tx) -> tuple[Directory, list[Schedule], tuple[Page, ...]]:
             directory = await self._directory(tx)
             wanted = [asking.schedule(directory, name)] if name else list(directory.schedules.values())
             found = [await as_it_was(tx, one, since, until) for one in wanted]
-            pages: dict[str, int] = {}
-            for page in await tx.pages_between(since, until):
-                if page.purpose == "page" and page.target.startswith("person:"):
-                    key = page.target.removeprefix("person:")
-                    pages[key] = pages.get(key, 0) + 1
-            return directory, found, pages
+            return directory, found, await tx.pages_between(since, until, MOST_PAGES)
 
         directory, found, pages = await self._store.read(work)
-        shares = await asyncio.to_thread(_shares, directory, found, pages, since, until)
-        return Shares(name, since, until, shares)
+
+        def look() -> Shares:
+            turns = [shift for one in found for shift in schedules.shifts(one, since, until)]
+            zone = found[0].zone if found else "UTC"
+            off = next((layer.holidays for one in found for layer in one.layers if layer.holidays), None)
+            names = {key: person.name for key, person in directory.people.items()}
+            shares = fairness.fairness(turns, pages, fairness.Calendar(zone=zone, holidays=off), names)
+            return Shares(found[0].key if name else "", since, until, shares[:MOST_SHARES])
+
+        return await asyncio.to_thread(look)
 
     async def calendar(self, text: str, actor: Actor) -> tuple[str, str]:
-        """(what, the address at which it is subscribed to). Only for people of oncall.yaml: whoever has the address can read it without a password."""
+        """(what, the address to subscribe to). Only for people of oncall.yaml: whoever has the address can read it without a password."""
         directory = await self.directory()
         asker = asking.member(directory, actor)
         word = text.strip()
@@ -192,6 +207,9 @@ class OnCall:
         """Whom to page, as a target; the asker has to be one of the people."""
         directory = await self.directory()
         asking.member(directory, actor)
+        name = text.strip().removeprefix("policy:")
+        if name in self._rules().escalations and (text.startswith("policy:") or not asking.known(directory, name)):
+            return f"policy:{name}"
         return asking.target(directory, text, actor)
 
 
@@ -227,8 +245,18 @@ def _turn(directory: Directory, schedule: str, shift: Shift) -> Turn:
     return Turn(schedule, _names(directory, (shift.person,)), shift.starts, shift.ends, shift.by)
 
 
-def _gaps(found: Schedule, since: datetime, until: datetime) -> list[Turn]:
-    return [Turn(found.key, (), one.starts, one.ends, kind="gap") for one in coverage.gaps(found, since, until)]
+def gaps_of(found: Schedule, since: datetime, until: datetime) -> list[Turn]:
+    """When nobody is on call, also where that is meant to be so."""
+    unmeant = found.model_copy(update={"gaps_are_meant": False})
+    return [Turn(found.key, (), one.starts, one.ends, kind="gap") for one in coverage.gaps(unmeant, since, until)]
+
+
+def _overlaps(directory: Directory, found: Schedule, since: datetime, until: datetime) -> list[Turn]:
+    names = {key: person.name for key, person in directory.people.items()}
+    return [
+        Turn(found.key, _names(directory, one.people), one.starts, one.ends, one.words, "overlap")
+        for one in coverage.overlaps(found, since, until, names)
+    ]
 
 
 def _person_now(directory: Directory, somebody: Person, now: datetime) -> Who:
@@ -256,12 +284,3 @@ def _levels(levels: Sequence[object], now: datetime, directory: Directory) -> li
             )
         lines.append(f"level {number}: {', '.join(said) or 'NOBODY'}")
     return lines
-
-
-def _shares(
-    directory: Directory, found: Sequence[Schedule], pages: dict[str, int], since: datetime, until: datetime
-) -> tuple[Share, ...]:
-    raise NotImplementedError
-
-
-__all__ = ["OnCall", "as_it_was", "fairness", "standing"]

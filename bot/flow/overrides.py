@@ -26,9 +26,13 @@ LOCK = "overrides"
 log = structlog.get_logger(__name__)
 
 
+class NoSuchOverride(BadInput):
+    """The number names no override."""
+
+
 class Overrides:
-    """Every function raises BadInput in words for the person. Only people of oncall.yaml may change anything, somebody else's turn as well as their own:
-    whoever is replaced and whoever has to do it are told. What people write goes through `redact` first."""
+    """Every function raises BadInput in words for the person. Only people of oncall.yaml may change anything, and anybody's turn: whoever is replaced
+    and whoever has to do it are told. What people write goes through `redact` first."""
 
     def __init__(self, store: Store, clock: Clock, rules: CurrentRules, rosters: Rosters, redact: Redact) -> None:
         self._store = store
@@ -77,7 +81,7 @@ class Overrides:
             me = asking.member(directory, actor)
             found = await tx.override(number)
             if found is None:
-                raise BadInput(f"There is no override {number}. `/oncall overrides` shows those that there are.")
+                raise NoSuchOverride(f"There is no override {number}. `/oncall overrides` shows those that there are.")
             ended = overriding.ended(found, now)
             await tx.save_override(ended)
             schedule = directory.schedules.get(ended.schedule)
@@ -261,9 +265,7 @@ def _only_schedule(me: Person, directory: Directory, wish: Wish) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise BadInput(
-            "You are not on call in any schedule in that time. `/oncall next` shows your turns."
-        )
+        raise BadInput("You are not on call in any schedule in that time. `/oncall next` shows your turns.")
     raise BadInput(
         f"You are on call in {english_list(found)} then. Say which: `/oncall swap {wish.person} {found[0]} …`."
     )

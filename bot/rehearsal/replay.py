@@ -11,22 +11,29 @@ from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
-from typing import cast
+from typing import Any, cast
 
 from bot.domain.alert import Alert
+from bot.domain.contact import SLACK
 from bot.domain.effects import Effect
 from bot.domain.incident import Incident
+from bot.domain.links import Links
+from bot.domain.notice import Notice, Receipt
 from bot.domain.people import Actor
 from bot.domain.ports import Delivery, Room, Tx
 from bot.domain.redaction import Redactor
 from bot.domain.replayed import Figures, Night, Replayed
 from bot.domain.rules import Rules
+from bot.domain.signing import Signer
 from bot.domain.silence import Silence
 from bot.flow.delivery import Handler, Record
 from bot.flow.escalation import Escalation
 from bot.flow.incidents import Incidents
 from bot.flow.intake import Intake
 from bot.flow.judging import SILENCES
+from bot.flow.pages import Pages
+from bot.flow.roster import Rosters
+from bot.flow.sending import Sending
 from bot.flow.worker import Worker
 from bot.rehearsal.replay_store import ReplayStore
 
@@ -82,9 +89,12 @@ class Replay:
         self._intake = Intake(self._store, self._clock, self._current)
         self._incidents = Incidents(self._store, self._clock, self._current, Redactor())
         room = cast(Room, self)  # of a room, paging is all that is wanted here
+        media = {name: _Counted(self, kind) for name, kind in rules.directory.media.items() if name != SLACK}
+        sending, rosters = Sending(room, media, _Plain(), Links("", Signer(""))), Rosters()
         handlers: dict[str, Handler] = {
             **self._intake.handlers(),
-            **Escalation(self._store, room, self._clock, self._current).handlers(),
+            **Escalation(self._store, self._clock, self._current, rosters).handlers(),
+            "page": Pages(self._store, sending, self._clock, self._current, rosters).page,
             "alarm": self._alarm,
         }
         self._worker = Worker(self._store, handlers, self._clock, "replay", _failed)
@@ -105,8 +115,13 @@ class Replay:
                 self._intake.stop()
         return self._figures.result(self._store.tx.every_incident)
 
-    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool) -> str:
+    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool, address: str = "") -> str:
+        self.paged(incident.id, target)
+        return key
+
+    def paged(self, number: int, target: str) -> None:
         """Counted; and the first page of a beginning is what somebody answers."""
+        incident = self._store.tx.every_incident[number]
         self._figures.page(incident, self._rules.directory.name_of(target), self._now)
         if (incident.id, incident.epoch) not in self._paged:
             self._paged.add((incident.id, incident.epoch))
@@ -114,7 +129,6 @@ class Replay:
             at = self._terms.acknowledging.of(alert_key, self._now)
             if at is not None:
                 heappush(self._acknowledged, (at, incident.id, incident.epoch))
-        return key
 
     async def _until(self, at: datetime) -> None:
         """Everything that comes due by then, in order. Who acknowledges in the moment in which the next level is due is in time."""
@@ -153,6 +167,27 @@ class Replay:
 
     def _current(self) -> Rules:
         return self._rules
+
+
+@dataclass
+class _Counted:
+    """A medium by which nothing leaves."""
+
+    replay: Replay
+    kind: str
+    acknowledged: bool = False
+
+    async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
+        if notice.incident_id is not None:
+            self.replay.paged(notice.incident_id, notice.facts["target"])
+        return Receipt()
+
+
+class _Plain:
+    """What a message would say does not matter here."""
+
+    def message(self, template: str, facts: Mapping[str, Any]) -> str:
+        return template
 
 
 async def _failed(tx: Tx, effect: Effect, error: str, now: datetime) -> None:

@@ -31,7 +31,8 @@ OPENED_BEFORE = timedelta(minutes=5)  # the incident, before the run
 LONGEST = timedelta(days=14)
 MOST_TURNS = 5_000
 UNSEEN = (
-    "open_channel", "invite", "card", "topic", "escalate", "page", "gather", "show_context", "show_run", "share_output", "review", "share_review",
+    "open_channel", "invite", "card", "topic", "escalate", "page", "fall_back", "bundle", "notify", "stand_down", "still_at_it", "gather",
+    "show_context", "show_run", "share_output", "review", "share_review",
 )  # fmt: skip
 SAID = ("say", "alarm", "post", "summon")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot.domain.notice import Notice
 from bot.domain.page import Page, PageState
 from bot.room import blocks as kit
-from bot.room import mrkdwn
+from bot.room import mrkdwn, oncall
 from bot.room.blocks import Block, Message
 
 SHOWN_PAGES = 12
@@ -40,6 +40,8 @@ def notice(told: Notice) -> Message:
     shown += [kit.section(piece) for piece in mrkdwn.split(told.body)] if told.body else []
     if told.incident_id is not None:
         shown += _buttons(told, str(told.incident_id))
+    if told.purpose == "swap" and told.facts.get("swap"):
+        shown.append(oncall.swap_buttons(told.facts["swap"]))
     if told.url:
         shown.append(kit.context(mrkdwn.link(told.url, "Open its channel")))
     text = f"{mark} {mrkdwn.line(told.subject)}" + (f": {mrkdwn.line(told.body, 500)}" if told.body else "")

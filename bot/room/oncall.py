@@ -1,4 +1,4 @@
-"""On-call as Slack shows it: who has it, schedules, overrides, swaps with their buttons, one's own methods, the override form. Pure; used by bot.entry.slack.
+"""On-call as Slack shows it: schedules, overrides, swaps with their buttons, one's own methods, the override form. Pure; used by bot.entry.slack.
 
 Every line comes from the words of bot.domain, escaped; what nobody may overlook is marked.
 """
@@ -77,7 +77,7 @@ def shares(found: Shares, zone: str, now: datetime) -> list[str]:
     where = found.schedule or "all schedules"
     span = oncall_told.between(found.since, found.until, zone, now)
     lines = [f"*Fairness*, {mrkdwn.line(where, 100)}, {mrkdwn.line(span)}"]
-    return lines + [f"• {mrkdwn.line(oncall_told.said_share(one), LINE)}" for one in found.shares]
+    return lines + [f"• {mrkdwn.line(one.words, LINE)}" for one in found.shares]
 
 
 def overrides(
@@ -98,7 +98,9 @@ def own(found: Own) -> list[str]:
     if not found.rules:
         lines.append("None of your own: SMS after 3 min, calls after 5, everything else at once.")
     for severity, rules in found.rules.items():
-        lines.append(f"• {mrkdwn.line(severity or 'all others', 60)}: {mrkdwn.line(contact_told.said_rules(rules), LINE)}")
+        lines.append(
+            f"• {mrkdwn.line(severity or 'all others', 60)}: {mrkdwn.line(contact_told.said_rules(rules), LINE)}"
+        )
     return [*lines, *(mrkdwn.line(one, LINE) for one in found.lines)]
 
 
@@ -112,9 +114,7 @@ def tested(found: Sequence[Tested]) -> list[str]:
 
 def swap_buttons(number: str) -> Block:
     """Under the question; the value is the swap's number."""
-    return kit.actions(
-        kit.button("Accept", ACCEPT, number, style="primary"), kit.button("Decline", DECLINE, number)
-    )
+    return kit.actions(kit.button("Accept", ACCEPT, number, style="primary"), kit.button("Decline", DECLINE, number))
 
 
 def override_form(schedule: str, directory: Directory, zone: str, about: Mapping[str, Any]) -> Block:

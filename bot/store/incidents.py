@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Select, select
 
 from bot.domain.context import Context
 from bot.domain.incident import OPEN, Change, Incident, State
 from bot.domain.timeline import Entry
 from bot.store import rows
-from bot.store.statements import chunks, put
+from bot.store.statements import add, chunks, put
 from bot.store.tables import contexts, incidents, postmortems, timeline
 from bot.store.types import LONGEST_KEY
 
@@ -78,8 +78,7 @@ def save_changes(conn: Connection, changes: Sequence[Change]) -> None:
     newest = {change.incident.id: change.incident for change in changes}
     put(conn, incidents, [rows.incident_values(incident) for _, incident in sorted(newest.items())])
     entries = [rows.entry_values(change.incident.id, entry) for change in changes for entry in change.entries]
-    if entries:
-        conn.execute(insert(timeline), entries)
+    add(conn, timeline, entries)
 
 
 def timeline_of(conn: Connection, incident_id: int) -> tuple[Entry, ...]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    TextClause,
+    Table,
     and_,
     bindparam,
     case,
@@ -32,7 +31,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.domain.effects import Effect, Priority
 from bot.domain.ports import Delivery, Settled
 from bot.store.rows import effect_of, effect_values, newest
-from bot.store.statements import chunks, spelt_out
+from bot.store.statements import chunks, run
 from bot.store.tables import outbox
 
 
@@ -44,7 +43,7 @@ def ask(conn: Connection, effects: Iterable[Effect]) -> bool:
     if conn.dialect.name == "sqlite":
         _forget_settled(conn, [effect.key for effect in asked if effect.latest_wins])
     values = [effect_values(effect) for effect in asked]
-    conn.execute(_asking(conn.dialect.name, tuple(values[0])), values)
+    run(conn, outbox, _ask, values)
     return True
 
 
@@ -54,12 +53,7 @@ def _forget_settled(conn: Connection, keys: list[str]) -> None:
         conn.execute(delete(outbox).where(outbox.c.key.in_(some), outbox.c.state.in_(["done", "dead"])))
 
 
-@cache
-def _asking(dialect: str, names: tuple[str, ...]) -> TextClause:
-    return spelt_out(dialect, _ask(dialect), names)
-
-
-def _ask(dialect: str) -> sqlite.Insert | postgresql.Insert:
+def _ask(dialect: str, outbox: Table) -> sqlite.Insert | postgresql.Insert:
     """One statement, so that on PostgreSQL a row that is being settled at this moment is waited for and then revived, never missed."""
     statement = sqlite.insert(outbox) if dialect == "sqlite" else postgresql.insert(outbox)
     wanted = statement.excluded

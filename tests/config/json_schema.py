@@ -17,7 +17,8 @@ KINDS = {
 }
 CHECKED = {
     *("type", "enum", "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength"),
-    *("minItems", "maxItems", "items", "properties", "required", "additionalProperties", "patternProperties", "$ref", "anyOf", "allOf", "if", "then"),
+    *("minItems", "maxItems", "maxProperties"),
+    *("items", "properties", "required", "additionalProperties", "patternProperties", "$ref", "anyOf", "allOf", "if", "then"),
     *("$schema", "$defs", "title", "description", "default", "format", "else"),
 }  # fmt: skip
 
@@ -66,6 +67,8 @@ def _scalar(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _object(value: dict[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any], path: str) -> Iterator[str]:
+    if len(value) > schema.get("maxProperties", len(value)):
+        yield f"{path}: {len(value)} keys"
     known = schema.get("properties", {})
     for name in schema.get("required", ()):
         if name not in value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.config import ConfigErrors
-from tests.config.folder import GOOD, Files, loaded
+from tests.config.folder import GOOD, Files, loaded, problems
 
 SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = sorted(GOOD)
@@ -36,7 +37,19 @@ words = st.sampled_from(
         *["", "a", "ada", "no", "critical", "=", "<<", "-", '"]', "[", "é🛒", "a\nb", "\x85", "\ud7ff", "x" * 100],
         *["env:BOT", "env:", "file:\0", "file:" + "x" * 300, "~nobody/x", "../x", "Europe"],
         *["5m", "1e999", "9" * 30, "2026-01-05", "0001-01-01T00:00:00+23:00"],
-        *["{{", "{{ params. }}", "a=~(", "person:", "person:ada", "k8s.*"],
+        *[
+            "{{",
+            "{{ params. }}",
+            "a=~(",
+            "person:",
+            "person:ada",
+            "medium:log",
+            "k8s.*",
+            "+4915112345678",
+            "log",
+            "smtp",
+            "DE",
+        ],
         *["http://[", "[::1]:80", "sqlite:///\0", "sqlite:////" + "y" * 5000, "postgresql://u:p@h:x/d"],
     ]
 )
@@ -45,12 +58,90 @@ KNOWN = sorted(
     set(re.findall(r"(\w+):", "".join(GOOD.values())))
     | {"redact", "extra", "context", "gatherers", "approve", "hmac", "database"}
     | {"relabel", "set", "map", "drop", "inhibit", "source", "dependencies", "severities", "severity_values", "media"}
+    | {"channels", "type", "per_minute", "bundle", "template", "heartbeat", "secret", "server", "url"}
+    | {"groups", "schedules", "layers", "calendars", "calendar", "file", "zone", "until", "hours", "days", "between"}
+    | {"holidays", "country", "subdivision", "on_holidays", "alarm", "when", "more_than", "round_robin", "acknowledged"}
+    | {"methods", "medium", "address", "notify", "phone", "tell", "remind", "expires"}
     | {"quiet_hours", "maintenance", "windows", "burn_rate", "at_least", "flapping", "storm", "digest", "most_severe"}
 )
 keys = words | st.sampled_from(KNOWN)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=5), max_leaves=12
 )
+
+
+# As much as these two can say, so that edits find places in all of it.
+RICH = {
+    "oncall.yaml": {
+        "people": {
+            "ada": {
+                "slack": "U0ADA",
+                "phone": "+491511234567",
+                "zone": "Europe/Berlin",
+                "methods": {"work": {"medium": "sms", "address": "+491511234568"}, "mail": "a@b"},
+                "notify": {"critical": ["slack", {"sms": "3m"}], "default": ["mail"]},
+                "template": "{{ incident }}",
+            },
+        },
+        "groups": {"all": ["ada"]},
+        "rotations": {
+            "shop": {"people": ["ada"], "every": "1w", "starts": "2026-01-05T09:00", "zone": "Europe/Berlin"}
+        },
+        "calendars": {"own": {"url": "https://c.example/a.ics", "zone": "UTC"}},
+        "schedules": {
+            "nights": {
+                "zone": "America/St_Johns",
+                "layers": [
+                    {
+                        "people": ["ada", ["ada"]],
+                        "every": "12h",
+                        "starts": "2026-01-05T09:00",
+                        "until": "2027-01-05T09:00",
+                        "hours": [{"days": ["mon"], "between": ["18:00", "08:00"]}],
+                        "holidays": {"country": "DE", "subdivision": "BY"},
+                        "on_holidays": "only",
+                    },
+                    {"calendar": "own"},
+                ],
+            }
+        },
+        "policies": {
+            "ops": {
+                "levels": [
+                    {
+                        "targets": ["schedule:nights", "group:all", "medium:sms"],
+                        "round_robin": True,
+                        "when": {
+                            "severities": ["critical"],
+                            "hours": [{"days": ["sun"]}],
+                            "more_than": 5,
+                            "within": "10m",
+                        },
+                    }
+                ],
+                "acknowledged": {"remind": "30m", "expires": "1h"},
+            },
+            "shop": {"levels": [{"targets": ["rotation:shop"]}]},
+        },
+        "alarm": ["person:ada"],
+    },
+    "tocsin.yaml": {
+        "slack": {"bot_token": "env:BOT", "app_token": "env:APP"},
+        "server": {"public_url": "https://t.example", "secret": "env:SIGN"},
+        "channels": {
+            "mail": {"type": "smtp", "host": "a", "from": "x@y"},
+            "sms": {"type": "texts", "token": "env:SMS", "per_minute": 5, "bundle": "1m", "template": "{{ a }}"},
+        },
+        "heartbeat": {"url": "env:BEAT", "every": "1m"},
+        "media": {"critical": ["slack", "sms"]},
+        "route": {"policy": "ops", "routes": [{"match": ["a=b"], "policy": "shop", "media": ["mail"]}]},
+    },
+}
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def rich(name: str, value: Any) -> Files:
+    return {one: yaml.safe_dump(value if one == name else RICH[one], allow_unicode=True) for one in RICH}
 
 
 def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -91,6 +182,18 @@ def test_any_value_in_any_place_of_a_good_file(name: str, data: st.DataObject) -
     good = yaml.safe_load(GOOD[name].replace("2026-01-05T09:00:00Z", "'2026-01-05T09:00:00Z'"))
     broken = put(good, data.draw(st.sampled_from(paths(good))), data.draw(values))
     outcome({name: yaml.safe_dump(broken, allow_unicode=True).encode("utf-8", "surrogatepass")})
+
+
+def test_the_rich_files_are_right() -> None:
+    with TemporaryDirectory() as folder:
+        files = {**rich("", None), "policy.yaml": "roles: {}\n", "runbooks/scale-up.yaml": None}
+        assert problems(Path(folder), files, now=NOW) == []
+
+
+@SETTINGS
+@given(name=st.sampled_from(sorted(RICH)), data=st.data())
+def test_any_value_in_any_place_of_on_call_and_media(name: str, data: st.DataObject) -> None:
+    outcome(rich(name, put(RICH[name], data.draw(st.sampled_from(paths(RICH[name]))), data.draw(values))), now=NOW)
 
 
 @SETTINGS

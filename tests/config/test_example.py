@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 import yaml
 
 from bot import app
-from bot.config import Config, Hmac, Registry, load, schema
+from bot.config import ChannelFacts, Config, Hmac, Registry, load, schema
 from bot.config.yaml import read
 from bot.domain.alert import Alert
 from bot.domain.plan import Target
 from bot.domain.quiet import held_by
+from bot.plugins import discover
 from tests.config.folder import GOOD, REGISTRY
 from tests.config.json_schema import violations
 
@@ -37,9 +39,32 @@ ENVIRON = {
 }
 
 
+MORE = ENVIRON | {
+    "TOCSIN_SECRET": "0123456789abcdef",
+    "TOCSIN_SMTP_PASSWORD": "p",
+    "TOCSIN_TWILIO_TOKEN": "0" * 32,
+    "TOCSIN_TEAMS_URL": "https://flows.example/secret",
+    "TOCSIN_HEARTBEAT_URL": "https://beat.example/secret",
+    "TOCSIN_OFFICE_CALENDAR_URL": "https://calendar.example/secret.ics",
+}
+# What is commented out, and belongs together.
+ASIDE = {
+    "tocsin.yaml": ("public_url", "secret", "channels", "heartbeat"),
+    "oncall.yaml": (
+        *("phone", "methods", "notify", "template", "quiet", "groups", "tell", "slack_group", "calendars", "schedules"),
+        *("acknowledged", "nights", "alarm"),
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    return app.registry()
+    real = discover("channels")
+    return replace(
+        app.registry(),
+        channels={name: module.Params for name, module in real.items()},
+        channel_facts={name: ChannelFacts.of(module) for name, module in real.items()},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +165,32 @@ def test_messages_name_the_file_as_it_was_given(registry: Registry, monkeypatch:
         load("deploy/config", registry, ENVIRON, overrides={"route.policy": "shpo"})
 
 
+def taken_in(text: str, keys: tuple[str, ...]) -> str:
+    """With the comment marks taken from these keys and what is below them."""
+    for key in keys:
+        text, count = re.subn(
+            rf"^( *)# {key}:.*(\n\1#  .*)*",
+            lambda found: re.sub(r"^( *)# ", r"\1", found[0], flags=re.M),
+            text,
+            flags=re.M,
+        )
+        assert count == 1, key
+    return text
+
+
+def test_what_is_commented_out_of_on_call_and_media_can_be_used(tmp_path: Path, registry: Registry) -> None:
+    for name in FILES:
+        (tmp_path / name).write_text(taken_in((EXAMPLE / name).read_text(), ASIDE.get(name, ())))
+    config = load(tmp_path, registry, MORE, overrides={"runbooks": []}, now=SATURDAY)
+    assert [f"{one.path}: {one.message}" for one in config.warnings] == ["policies.nights: no route uses this policy"]
+    assert sorted(config.media) == ["email", "log", "sms", "teams"]
+    assert [one.key for one in config.directory.people["ada"].ways] == ["slack", "home", "email", "sms"]
+    assert config.last_resort == ("medium:email", "person:bob")
+    for name in ASIDE:
+        wanted = schema(registry)[name]
+        assert list(violations(as_json((tmp_path / name).read_text()), wanted, wanted)) == []
+
+
 # ------------------------------------------------------------------------------------------------ schemas
 
 
@@ -180,6 +231,16 @@ def test_the_small_configuration_of_the_tests_fits_too(file: str) -> None:
         ("tocsin.yaml", "sources:", "digest: {at: 9 o'clock}\nsources:"),
         ("tocsin.yaml", "sources:", "burn_rate: {at_least: {critical: fast}}\nsources:"),
         ("tocsin.yaml", "policy: shop", "wait: soon"),
+        ("tocsin.yaml", "sources:", "channels: {mail: {type: smtp, from: x@y}}\nsources:"),
+        ("tocsin.yaml", "sources:", "channels: {mail: {type: smpt, host: a, from: x@y}}\nsources:"),
+        ("tocsin.yaml", "sources:", "channels: {mail: {type: smtp, host: a, from: x@y, bundle: 60}}\nsources:"),
+        ("tocsin.yaml", "sources:", "heartbeat: {every: 5m}\nsources:"),
+        ("oncall.yaml", "slack: U0ADA", "slack: U0ADA, phone: 0151 1"),
+        ("oncall.yaml", "slack: U0ADA", "slack: U0ADA, notify: {critical: [{slack: soon}]}"),
+        ("oncall.yaml", "slack: U0ADA", "slack: U0ADA, methods: {work: {medum: sms, address: x}}"),
+        ("oncall.yaml", "[ada, bob]", "[ada, [bob, [ada]]]"),
+        ("oncall.yaml", "timeout: 5m", "when: {more_then: 5}"),
+        ("oncall.yaml", "policies:", "schedules: {nights: {zone: UTC}}\npolicies:"),
         ("oncall.yaml", "slack: U0ADA", "slack: U0ADA, quiet: {severities: info}"),
         ("oncall.yaml", "timeout: 5m", "timeout: 5 minutes"),
         ("oncall.yaml", "every: 1w", "evry: 1w"),

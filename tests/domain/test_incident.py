@@ -115,7 +115,7 @@ def test_an_alert_that_fires_twice_in_one_delivery_is_one_alert() -> None:
 
 
 def test_a_resolve_asks_for_the_post_mortem_and_nothing_more_is_paged() -> None:
-    assert kinds(ACTS["resolve"](opened().incident)) == ["card", "review", "say", "topic"]
+    assert kinds(ACTS["resolve"](opened().incident)) == ["card", "review", "say", "stand_down", "topic"]
 
 
 def test_reopening_pages_from_the_start_under_a_new_epoch() -> None:
@@ -174,7 +174,7 @@ def test_when_nobody_is_left_it_is_said_loudly_and_a_private_title_is_kept(priva
 def test_a_level_is_paged_invited_and_followed_by_its_timer() -> None:
     was = opened().incident
     change = paging.paging_decided(was, 0, next_paging(was.tracks[0], DIRECTORY, NOW), NOW)
-    assert kinds(change) == ["escalate", "invite", "page", "say"]
+    assert kinds(change) == ["escalate", "fall_back", "invite", "page", "say"]
     assert change.incident.paged == ("ada",)
     (timer,) = [effect for effect in change.effects if effect.kind == "escalate"]
     assert timer.due == NOW + timedelta(minutes=5)

@@ -11,11 +11,12 @@ from bot.domain.alert import Alert, AlertState, Received
 from bot.domain.escalation import Level, Policy, Track
 from bot.domain.incident import Incident, State
 from bot.domain.passing import Passing, View
-from bot.domain.people import Directory, Person, Rotation
+from bot.domain.people import Directory, Person
 from bot.domain.quiet import OwnHours, QuietHours
 from bot.domain.routing import Route, Routing
 from bot.domain.rules import Rules
 from bot.domain.runbook import Runbook
+from bot.domain.schedule import Layer, Schedule
 from bot.domain.severity import Taxonomy
 from bot.domain.signal import Signal
 from bot.domain.silence import Silence, Silences
@@ -121,12 +122,12 @@ def test_rounds_of_one_policy_leave_room_for_the_other() -> None:
 
 
 def test_who_has_the_turn_is_asked_for_the_time_of_the_page() -> None:
-    turns = Rotation(key="r", people=("ada", "bob"), every=timedelta(minutes=5), starts=NOW)
+    layer = Layer(name="r", turns=(("ada",), ("bob",)), every=timedelta(minutes=5), starts=NOW.replace(tzinfo=None))
     policy = Policy(key="shop", levels=(Level(targets=("rotation:r",)), Level(targets=("rotation:r",))))
     given = Rules(
         signal=Signal(Routing(Route(policy="shop"))),
         escalations={"shop": policy},
-        directory=Directory(people=PEOPLE, rotations={"r": turns}),
+        directory=Directory(people=PEOPLE, schedules={"r": Schedule(key="r", layers=(layer,))}),
     )
     assert [call.names for call in why(alert(), given).paged.calls[:2]] == [("Ada",), ("Bob",)]
 
@@ -268,9 +269,26 @@ def test_what_was_over_before_it_was_heard_of_pages_nobody() -> None:
     ],
 )
 def test_media_that_are_not_set_up_here_are_named_and_slack_is_used_instead(media: tuple[str, ...], words: str) -> None:
-    assert through(media) == words
+    assert through(media, {"slack": "slack"}) == words
     given = rules(taxonomy=Taxonomy(media={"warning": media}))
     assert f"through: {words}" in text(why(alert(), given))
+
+
+def test_media_that_are_set_up_are_named_by_what_they_are_called_here() -> None:
+    set_up = {"slack": "slack", "mail": "email", "twilio": "sms"}
+    assert through(("log", "slack", "email", "push"), set_up) == "slack, mail (not set up here: push)"
+    assert through(("twilio",), set_up) == "twilio"
+    assert through((), set_up) == "slack, mail, twilio", "nothing said: all of them"
+
+
+def test_levels_that_take_turns_name_all_who_may_be_paged() -> None:
+    policy = Policy(key="shop", levels=(Level(targets=("person:ada", "person:bob"), round_robin=True),))
+    given = Rules(
+        signal=Signal(Routing(Route(policy="shop"))),
+        escalations={"shop": policy},
+        directory=Directory(people=PEOPLE),
+    )
+    assert "one of Ada and Bob in turn" in text(why(alert(), given))
 
 
 # ------------------------------------------------------------------------------------------------ runbooks

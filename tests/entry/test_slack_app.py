@@ -26,7 +26,7 @@ def test_the_manifest_asks_for_exactly_the_required_scopes() -> None:
 
 
 def test_the_manifest_has_the_command_and_hears_what_is_handled() -> None:
-    assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == ["/incident"]
+    assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == ["/incident", "/oncall"]
     assert MANIFEST["settings"]["event_subscriptions"]["bot_events"] == ["app_mention"]
     assert MANIFEST["settings"]["interactivity"]["is_enabled"]
     assert MANIFEST["settings"]["socket_mode_enabled"]
@@ -37,7 +37,7 @@ def test_every_method_that_is_called_has_its_pace_or_is_known_to_need_none() -> 
     from_code = {
         name
         for path in [*ROOT.glob("bot/room/*.py"), *ROOT.glob("bot/entry/slack/*.py"), ROOT / "bot/clients/slack.py"]
-        for name in re.findall(r'"((?:chat|conversations|files|pins|users|views|auth)\.[a-zA-Z.]+)"', path.read_text())
+        for name in re.findall(r'"((?:chat|conversations|files|pins|usergroups|users|views|auth)\.[a-zA-Z.]+)"', path.read_text())
     }
     paced = set(re.findall(r'"([a-z]+\.[a-zA-Z.]+)"', (ROOT / "bot/clients/pace.py").read_text()))
     assert from_code - paced == {"auth.test"}

@@ -91,7 +91,7 @@ async def test_levels_with_nobody_to_page_are_skipped_at_once_and_loudly() -> No
     warnings = [text for text in await house.texts() if "skipped" in text]
     assert warnings == [
         "Policy holes: skipped level 1: rotation:gone has nobody on call",
-        "Policy holes: skipped level 2: person:eve has no way to be paged",
+        "Policy holes: skipped level 2: person:eve has no way to be paged: Eve has no contact method",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -12,10 +12,11 @@ from bot.domain.alert import AlertState
 from bot.domain.context import Context
 from bot.domain.digest import Digest
 from bot.domain.incident import Incident
+from bot.domain.notice import Notice, Receipt
 from bot.domain.plan import Diff, Plan, Target, Undo
 from bot.domain.run import Run
 from bot.domain.step import StepRun
-from bot.errors import Drifted, TryLater
+from bot.errors import BadInput, Drifted, TryLater
 
 
 class FakeRoom:
@@ -61,8 +62,11 @@ class FakeRoom:
     async def say(self, incident: Incident, text: str, key: str, again: bool) -> str:
         return self._act("say", key, text)
 
-    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool) -> str:
+    async def page(self, incident: Incident, target: str, level: int, key: str, again: bool, address: str = "") -> str:
         return self._act("page", key, target, str(level))
+
+    async def notice(self, notice: Notice, target: str, address: str, again: bool) -> str:
+        return self._act("notice", notice.key, notice.purpose, target, notice.subject)
 
     async def alarm(self, text: str, key: str, again: bool) -> str:
         return self._act("alarm", key, text)
@@ -90,6 +94,47 @@ class FakeRoom:
 
     async def share_postmortem(self, incident: Incident, text: str, key: str, again: bool) -> None:
         self._act("share_postmortem", key, text)
+
+
+class FakeMedium:
+    """A medium that remembers what it sent. `failures` are raised first, in order; `down` is raised every time. `before` is awaited with each act.
+
+    `lose`: so many messages arrive and then fail as if the answer got lost. What was sent once is recognised by its key when asked `again`.
+    """
+
+    def __init__(self, kind: str, *, acknowledged: bool = False) -> None:
+        self.kind = kind
+        self.acknowledged = acknowledged
+        self.sent: list[tuple[Notice, str]] = []
+        self.failures: list[Exception] = []
+        self.down: Exception | None = None
+        self.lose = 0
+        self.before: list[Callable[[], Awaitable[None]]] = []
+
+    @property
+    def addresses(self) -> list[str]:
+        return [address for _, address in self.sent]
+
+    def told(self, purpose: str) -> list[tuple[str, str]]:
+        """(address, subject) of everything with this purpose."""
+        return [(address, notice.subject) for notice, address in self.sent if notice.purpose == purpose]
+
+    async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
+        for wait in self.before:
+            await wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        if self.down is not None:
+            raise self.down
+        known = [
+            number for number, (one, where) in enumerate(self.sent, 1) if (one.key, where) == (notice.key, address)
+        ]
+        if not (again and known):
+            self.sent.append((notice, address))
+        if self.lose:
+            self.lose -= 1
+            raise TryLater("the answer was lost", uncertain=True)
+        return Receipt(provider_id=f"{self.kind}-{known[0] if again and known else len(self.sent)}", answer="queued")
 
 
 class SetParams(BaseModel):
@@ -178,6 +223,13 @@ class PlainTemplates:
             }
             for name, value in known.items():
                 template = template.replace("{{ " + name + " }}", str(value))
+        return template
+
+    def message(self, template: str, facts: Mapping[str, Any]) -> str:
+        if "{{ broken }}" in template:
+            raise BadInput("template of a message: 'broken' is not defined")
+        for name, value in facts.items():
+            template = template.replace("{{ " + name + " }}", str(value))
         return template
 
     def postmortem(self, facts: Mapping[str, Any]) -> str:

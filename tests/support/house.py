@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from bot.domain.alert import Alert
 from bot.domain.allowance import Allowance
 from bot.domain.escalation import Level, Policy
 from bot.domain.incident import Incident
+from bot.domain.links import Links
 from bot.domain.people import Actor, Directory, Person
 from bot.domain.policy import Policy as ActionPolicy
 from bot.domain.ports import Doing, Gatherer, Store
@@ -24,9 +25,13 @@ from bot.domain.rules import Rules
 from bot.domain.run import Run
 from bot.domain.runbook import Runbook
 from bot.domain.signal import Signal
+from bot.domain.signing import Signer
 from bot.domain.triage import Verdict
 from bot.flow.advance import Advance
+from bot.flow.answers import Answers
+from bot.flow.bundling import Bundles
 from bot.flow.context import ContextEffects
+from bot.flow.deadlines import Deadlines
 from bot.flow.decisions import Decisions
 from bot.flow.delivery import ChannelEffects
 from bot.flow.digest import Digests
@@ -34,14 +39,18 @@ from bot.flow.escalation import Escalation
 from bot.flow.housekeeping import Housekeeping
 from bot.flow.incidents import Incidents
 from bot.flow.intake import Intake
+from bot.flow.notices import Notices
+from bot.flow.pages import Pages
 from bot.flow.review import Review
+from bot.flow.roster import Rosters
 from bot.flow.runbooks import Runbooks
 from bot.flow.seeing import Sight
+from bot.flow.sending import Sending
 from bot.flow.silences import Silences
 from bot.flow.worker import Worker
 from bot.plugins import discover
 from tests.support.clock import HandClock
-from tests.support.fakes import FakeRoom, MemoryDocuments, PlainTemplates, SetAction
+from tests.support.fakes import FakeMedium, FakeRoom, MemoryDocuments, PlainTemplates, SetAction
 
 ADA = Actor(id="ada", name="Ada")
 BOB = Actor(id="bob", name="Bob")
@@ -100,6 +109,7 @@ class House:
         given: Rules | None = None,
         gatherers: dict[str, Gatherer] | None = None,
         clock: HandClock | None = None,
+        media: Mapping[str, FakeMedium] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or HandClock()
@@ -110,7 +120,11 @@ class House:
         self.rules = given or rules()
         templates = PlainTemplates()
         self.intake = Intake(store, self.clock, lambda: self.rules)
-        self.incidents = Incidents(store, self.clock, lambda: self.rules, lambda text: text)
+        self.media: dict[str, FakeMedium] = dict(media or {})
+        self.rosters = Rosters()
+        self.sending = Sending(self.room, self.media, templates, Links("https://tocsin.test", Signer("secret")))
+        self.incidents = Incidents(store, self.clock, lambda: self.rules, lambda text: text, self.pause)
+        self.answers = Answers(store, self.incidents, self.clock, lambda: self.rules, self.rosters)
         self.silences = Silences(store, self.clock, lambda: self.rules, Redactor({}))
         self.runbooks = Runbooks(store, self.room, self.clock, lambda: self.rules, Redactor({}))
         self.decisions = Decisions(store, self.clock, lambda: self.rules, lambda text: text)
@@ -119,13 +133,17 @@ class House:
         self.advance = Advance(store, self.clock, lambda: self.rules, sight, lambda text: text)
         self.review = Review(store, self.room, self.clock, templates, self.documents)
         self.digests = Digests(store, self.room, self.clock, lambda: self.rules)
-        self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules, self.digests, self.intake)
+        self.housekeeping = Housekeeping(store, self.clock, lambda: self.rules, self.digests, self.intake, self.rosters)
         self.handlers = {
             **self.intake.handlers(),
             **self.silences.handlers(),
             **self.digests.handlers(),
             **ChannelEffects(store, self.room, self.clock).handlers(),
-            **Escalation(store, self.room, self.clock, lambda: self.rules).handlers(),
+            **Escalation(store, self.clock, lambda: self.rules, self.rosters).handlers(),
+            **Pages(store, self.sending, self.clock, lambda: self.rules, self.rosters).handlers(),
+            **Bundles(store, self.sending, self.clock, lambda: self.rules, self.rosters).handlers(),
+            **Notices(store, self.sending, self.clock, lambda: self.rules, self.rosters).handlers(),
+            **Deadlines(self.clock, lambda: self.rules, self.rosters, self.sending.links).handlers(),
             **ContextEffects(store, self.room, self.clock, gatherers or {}, lambda text: text).handlers(),
             **self.runbooks.handlers(),
             **self.advance.handlers(),
@@ -140,6 +158,10 @@ class House:
             return await self.intake.accept(alerts)
         finally:
             running.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Lets others run; no time passes."""
+        await asyncio.sleep(0)
 
     async def settle(self) -> None:
         await self.worker.drain()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
@@ -49,18 +49,21 @@ class Product:
         self.kept: dict[str, Any] = {}
         self.faults: list[Fault] = []
         self.numbers = itertools.count(1)
+        self._unnamed = itertools.count(1)
 
     def take(self, request: Request) -> web.Response:
         raise NotImplementedError
 
     def keep(self, message: Any, key: str = "") -> str:
         """Under its key, or a new one for a product that recognises nothing."""
-        key = key or f"message-{next(self.numbers)}"
+        key = key or f"message-{next(self._unnamed)}"
         self.kept[key] = message
         return key
 
     async def handle(self, incoming: web.Request) -> web.StreamResponse:
-        request = Request(incoming.path, dict(incoming.query), dict(incoming.headers), await incoming.read())
+        request = Request(
+            incoming.rel_url.raw_path, dict(incoming.query), dict(incoming.headers), await incoming.read()
+        )
         self.asked.append(request)
         fault = self.faults.pop(0) if self.faults else None
         if fault is None:
@@ -151,7 +154,7 @@ class Opsgenie(Product):
             self.states.setdefault(alert["alias"], "open")
         else:
             assert request.query["identifierType"] == "alias"
-            self.states[parts[2]] = {"acknowledge": "acknowledged", "close": "closed"}[parts[3]]
+            self.states[unquote(parts[2])] = {"acknowledge": "acknowledged", "close": "closed"}[parts[3]]
         return answered(
             {"result": "Request will be processed", "took": 0.1, "requestId": f"r-{next(self.numbers)}"}, 202
         )

@@ -25,7 +25,8 @@ USER, PASSWORD = "tocsin", "a-mail-password"
 
 @dataclass
 class MailServer:
-    """`answers`: what it says at `EHLO` is normal; at "MAIL", "RCPT", an address, or "DATA" it says this instead. `lose`: it takes the next message
+    """`answers`: what it says at `EHLO` is normal; at "MAIL", "RCPT", an address, "DATA" or "AUTH" it says this instead (of "AUTH"
+    nothing: it breaks off). `lose`: it takes the next message
     and breaks off before it says so. `hang`: it takes the next message and says nothing."""
 
     answers: dict[str, str] = field(default_factory=dict)
@@ -88,6 +89,9 @@ class MailServer:
         assert isinstance(data, LoginPassword)
         self.users.append(data.login.decode())
         right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+        if self.answers.get("AUTH") == "":
+            assert server.transport is not None
+            server.transport.abort()
         if "AUTH" in self.answers:
             return AuthResult(success=False, handled=False, message=self.answers["AUTH"])
         return AuthResult(success=right, handled=False)

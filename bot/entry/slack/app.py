@@ -24,6 +24,7 @@ from bot.clients.slack import SlackGateway
 from bot.entry.slack.actions import Clicks
 from bot.entry.slack.events import Words
 from bot.entry.slack.modals import Modals
+from bot.entry.slack.oncall_actions import SwapClicks
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import PATIENCE, Replies
 from bot.errors import BadInput
@@ -47,7 +48,10 @@ REQUIRED_SCOPES = (
     "im:history",
     "im:write",
     "pins:write",
+    "usergroups:read",
+    "usergroups:write",
     "users:read",
+    "users:read.email",
 )
 HTTP_PATH = "/slack/events"
 CONNECT_WITHIN = 30.0
@@ -73,6 +77,8 @@ def build(gateway: SlackGateway, flows: Flows, signing_secret: str = "", patienc
     replies = Replies(gateway, flows, patience)
     Words(gateway, flows, replies).register(app)
     Modals(flows, replies).register(app)
+    if flows.oncall is not None:
+        SwapClicks(gateway, flows, flows.oncall, replies).register(app)
     Clicks(gateway, flows, replies).register(app)
     return app
 

@@ -1,9 +1,10 @@
-"""Words that people write to the bot: the slash command, and a mention of it in a channel."""
+"""Words that people write to the bot: its slash commands, and a mention of it in a channel."""
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -14,16 +15,18 @@ from bot.domain.people import Actor
 from bot.entry.slack.actions import actor_of, person_of
 from bot.entry.slack.asked import Ask, Reply
 from bot.entry.slack.commands import Commands
+from bot.entry.slack.oncall_commands import OnCallCommands
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Person, Replies, said
 from bot.errors import TryLater
 
-COMMAND = "/incident"
+COMMAND, ONCALL = "/incident", "/oncall"
+Run = Callable[[Ask], Awaitable[Reply]]
 _MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>")
 
 
 class Words:
-    """Registers the command and the mention."""
+    """Registers the commands and the mention."""
 
     def __init__(self, gateway: SlackGateway, flows: Flows, replies: Replies) -> None:
         self._gateway = gateway
@@ -32,10 +35,18 @@ class Words:
         self._commands = Commands(flows)
 
     def register(self, app: AsyncApp) -> None:
-        app.command(COMMAND)(self._on_command)
+        app.command(COMMAND)(self._handler(self._commands.run))
+        if self._flows.oncall is not None:
+            app.command(ONCALL)(self._handler(OnCallCommands(self._flows, self._flows.oncall).run))
         app.event("app_mention")(self._on_mention)
 
-    async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+    def _handler(self, run: Run) -> Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]:
+        async def on_command(ack: AsyncAck, body: dict[str, Any]) -> None:
+            await self._on_command(ack, body, run)
+
+        return on_command
+
+    async def _on_command(self, ack: AsyncAck, body: dict[str, Any], run: Run) -> None:
         """The answer goes back with the acknowledgement when it is there in time; a modal has to be opened before that."""
         person = person_of(body)
         text = html.unescape(str(body.get("text") or ""))
@@ -47,7 +58,7 @@ class Words:
             return await ack(response_type="ephemeral", **said(outcome.reply))
 
         key = f"command:{person.trigger_id or person.response_url}"
-        outcome, in_time = await self._replies.within(key, lambda: self._commands.run(ask), first)
+        outcome, in_time = await self._replies.within(key, lambda: run(ask), first)
         if not in_time or outcome.reply.view is not None:
             await self._replies.tell(person, outcome.reply)
 

@@ -11,12 +11,14 @@ from bot.domain.people import Actor
 from bot.entry.slack.actions import actor_of, person_of
 from bot.entry.slack.asked import PLANNING, Reply, told
 from bot.entry.slack.commands import opened
+from bot.entry.slack.oncall_forms import override_submitted
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Replies
 from bot.entry.slack.run_forms import given_in, runbook_form, wrong_fields
 from bot.entry.slack.silence_forms import silence_submitted
+from bot.errors import BadInput
 from bot.room import blocks as kit
-from bot.room import views
+from bot.room import oncall, views
 from bot.room.run_buttons import about as about_step
 
 About = dict[str, Any]
@@ -38,6 +40,7 @@ class Modals:
         app.view(kit.GLASS_VIEW)(self._handler(self._glass, views.REASON))
         app.view(kit.DONE_VIEW)(self._handler(self._done, views.WORDS))
         app.view(kit.SILENCE_VIEW)(self._handler(self._silence, views.REASON))
+        app.view(oncall.OVERRIDE_VIEW)(self._handler(self._override, oncall.TIMES))
 
     def _handler(self, submit: Submit, field: str) -> Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]:
         async def on_submit(ack: AsyncAck, body: dict[str, Any]) -> None:
@@ -98,3 +101,8 @@ class Modals:
 
     async def _silence(self, about: About, values: Values, actor: Actor) -> Reply:
         return await silence_submitted(self._flows, about, values, actor)
+
+    async def _override(self, about: About, values: Values, actor: Actor) -> Reply:
+        if self._flows.oncall is None:
+            raise BadInput("On-call is not set up here.")
+        return await override_submitted(self._flows.oncall, about, values, actor)

@@ -28,7 +28,7 @@ from typing import Literal
 from urllib.parse import quote
 
 import apprise
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from bot.clients.breaker import Breaker
 from bot.clients.desk import Desk
@@ -65,6 +65,16 @@ class Params(BaseModel):
         default=12.0, ge=1.0, le=60.0, description="seconds until a message without an answer counts as failed"
     )
 
+    @field_validator("urls")
+    @classmethod
+    def _known(cls, urls: Sequence[SecretStr]) -> Sequence[SecretStr]:
+        """Also loads what Apprise has, which takes a moment, before the first page needs it."""
+        for number, url in enumerate(urls, start=1):
+            text = url.get_secret_value()
+            if text and PLACE not in text and apprise.Apprise.instantiate(text, asset=_asset()) is None:
+                raise ValueError(f"number {number} is no address that Apprise knows")
+        return tuple(urls)
+
 
 class Plugin:
     acknowledged = False
@@ -79,8 +89,6 @@ class Plugin:
         self._shown = Screen(desk.redact, [*self._urls, *pieces])
         self._breaker = Breaker(f"Apprise ({desk.name})", desk.clock)
         self._hanging = threading.BoundedSemaphore(MOST_AT_ONCE)
-        # Its own lines may hold addresses; what they say of a failure is in the error, without them.
-        logging.getLogger("apprise").propagate = False
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
         urls = self._addressed(address)
@@ -107,13 +115,7 @@ class Plugin:
 
     def _notify(self, urls: Sequence[str], words: Said) -> apprise.AppriseResult:
         """Runs in the thread."""
-        asset = apprise.AppriseAsset(
-            app_id="Tocsin",
-            storage_mode=apprise.PersistentStoreMode.MEMORY,
-            allow_templates=False,
-            service_timeout=self._deadline,
-        )
-        senders = apprise.Apprise(asset=asset)
+        senders = apprise.Apprise(asset=_asset(self._deadline))
         wrong = [number for number, url in enumerate(urls, start=1) if not senders.add(url)]
         if wrong:
             raise GaveUp(
@@ -195,3 +197,20 @@ def _settle(
 
 def _services(count: int) -> str:
     return "1 service" if count == 1 else f"{count} services"
+
+
+def _asset(deadline: float = 12.0) -> apprise.AppriseAsset:
+    """Nothing is kept on disk, nothing is taken from the environment, no service waits for longer than its message may.
+
+    Apprise and what it sends with write addresses into the log of the process: what they say of a failure is in the error, without them.
+    """
+    own = logging.getLogger("apprise")
+    own.setLevel(logging.WARNING)
+    own.propagate = False
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+    return apprise.AppriseAsset(
+        app_id="Tocsin",
+        storage_mode=apprise.PersistentStoreMode.MEMORY,
+        allow_templates=False,
+        service_timeout=deadline,
+    )

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from bot.clients.desk import Desk
 from bot.clients.media_http import BaseUrl, Outlet
@@ -55,6 +55,14 @@ class Params(BaseModel):
         description="P1 to P5 by severity; critical P1, error P2, warning P3, info P5",
     )
     url: BaseUrl | None = Field(default=None, description="another address of the API than the region's")
+
+    @field_validator("responders")
+    @classmethod
+    def _named(cls, responders: Sequence[str]) -> Sequence[str]:
+        try:
+            return tuple(responders) if [_responder(one) for one in responders] else ()
+        except BadInput as error:
+            raise ValueError(str(error)) from None
 
 
 class Plugin:
@@ -113,7 +121,6 @@ def _responder(text: str) -> dict[str, str]:
     """`team:payments` as Opsgenie names it."""
     type_, _, name = text.partition(":")
     if type_ not in RESPONDERS or not name.strip() or len(name) > 200:
-        raise BadInput(
-            f"Opsgenie: {text[:80]!r} is no responder; expected {', '.join(f'{one}:…' for one in RESPONDERS)}"
-        )
+        expected = ", ".join(f"{one}:…" for one in RESPONDERS)
+        raise BadInput(f"Opsgenie: {text[:80]!r} is no responder; expected {expected}")
     return {"type": type_, RESPONDERS[type_]: name.strip()}

@@ -59,7 +59,9 @@ class Plugin:
         self._params = params
         self._token = params.token.get_secret_value()
         explain = f"check token of {desk.name} in tocsin.yaml"
-        self._outlet = Outlet(desk, "Telegram", params.url, secrets=[self._token, self._token.partition(":")[2]], explain=explain)
+        self._outlet = Outlet(
+            desk, "Telegram", params.url, secrets=[self._token, self._token.partition(":")[2]], explain=explain
+        )
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
         chat = address or self._params.chat

@@ -44,13 +44,14 @@ MADE_WITHIN = timedelta(minutes=1)
 MOST_REMEMBERED = 1000
 UNMADE = ("failed", "canceled")
 PROMPT = f"Press {ACKNOWLEDGE_KEY} to acknowledge. Press any other key to hear this again."
+WORDLESS = "This is Tocsin, with a page for you."
 WHY = {"busy": "busy", "no-answer": "nobody answered", "failed": "the call could not be made", "canceled": "canceled"}
 
 
 class Params(twilio.Account):
-    sender: str = Field(alias="from", max_length=30, description="a number of the account that can call")
+    sender: str = Field(alias="from", pattern=twilio.NUMBER, description="a number of the account that can call")
     to: str = Field(
-        default="", max_length=30, description="the phone that `medium:<name>` means, when no person is meant"
+        default="", pattern=twilio.NUMBER, description="the phone that `medium:<name>` means, when no person is meant"
     )
     voice: str = Field(
         default="", max_length=60, pattern=r"^[A-Za-z0-9.-]*$", description="Twilio's voice, like Polly.Amy"
@@ -72,7 +73,6 @@ class Plugin:
     def __init__(self, desk: Desk, params: Params) -> None:
         self._desk = desk
         self._params = params
-        self._sender = twilio.number(params.sender, desk.name)
         self._twilio = twilio.Twilio(desk.http, desk.redact, params)
         self._called_back = bool(desk.public_url) and self._twilio.verifies
         self._known: OrderedDict[str, str] = OrderedDict()  # which page a call was for; only ever a hint
@@ -89,10 +89,10 @@ class Plugin:
         return Receipt(provider_id=sid, answer=status)
 
     def _fields(self, notice: Notice, to: str) -> dict[str, str]:
-        spoken = fitting(notice.spoken or notice.short or notice.subject)
+        spoken = fitting(notice.spoken or notice.short or notice.subject) or WORDLESS
         acknowledgeable = notice.acknowledgeable and self._called_back
         said = self._asking(spoken, notice.key) if acknowledgeable else self._saying(spoken, 2)
-        fields = {"To": to, "From": self._sender, "Twiml": twiml(said), "Timeout": str(self._params.ring)}
+        fields = {"To": to, "From": self._params.sender, "Twiml": twiml(said), "Timeout": str(self._params.ring)}
         if self._called_back:
             fields["StatusCallback"] = self._desk.callback(f"{STATUS}?{urlencode({'page': notice.key[:LONGEST_KEY]})}")
         if self._params.machine_detection:
@@ -104,7 +104,7 @@ class Plugin:
         for one in await self._twilio.made("Calls", to):
             made, sid = twilio.when(one), str(one.get("sid", ""))
             recent = made is not None and abs(self._desk.clock() - made) < MADE_WITHIN
-            ours = one.get("from") == self._sender and one.get("status") not in UNMADE
+            ours = one.get("from") == self._params.sender and one.get("status") not in UNMADE
             if recent and ours and self._known.get(sid, notice.key) == notice.key:
                 self._remember(sid, notice.key)
                 return Receipt(provider_id=sid, answer=f"it was called before: {one.get('status')}")
@@ -133,7 +133,7 @@ class Plugin:
         if words:
             said = self._saying(fitting(words), 1)
         elif again is not None:
-            said = self._asking(fitting(again.text) or "This is Tocsin.", again.key)
+            said = self._asking(fitting(again.text) or WORDLESS, again.key)
         else:
             said = ""
         return twiml(said).encode(), twilio.XML

@@ -38,6 +38,7 @@ LONGEST = 1500  # characters; Twilio takes 1600
 LONGEST_SHORT = 300
 LONGEST_ANSWER = 300
 SENT_WITHIN = timedelta(hours=1)
+SENDER = r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|[A-Za-z0-9 ]{1,11})$"  # a number, a short code, a name
 STATUS, REPLY = "status", "reply"
 HOW = "Not understood. Answer ack for the newest page, or the number of an incident, like 7."
 # https://help.twilio.com/articles/223134027: Twilio answers these itself.
@@ -64,14 +65,14 @@ class Params(twilio.Account):
     sender: str = Field(
         default="",
         alias="from",
-        max_length=30,
+        pattern=SENDER,
         description="a number of the account, or a name (then nobody can answer)",
     )
     service: str = Field(
         default="", pattern=r"^(MG[0-9a-fA-F]{32})?$", description="Messaging Service (MG…), instead of `from`"
     )
     to: str = Field(
-        default="", max_length=30, description="the phone that `medium:<name>` means, when no person is meant"
+        default="", pattern=twilio.NUMBER, description="the phone that `medium:<name>` means, when no person is meant"
     )
     replies: bool = Field(
         default=True,
@@ -96,7 +97,7 @@ class Plugin:
         self._params = params
         self._twilio = twilio.Twilio(desk.http, desk.redact, params)
         self._called_back = bool(desk.public_url) and self._twilio.verifies
-        named = bool(params.sender) and not params.sender.startswith("+")
+        named = any(char.isalpha() for char in params.sender)
         self._answered = self._called_back and params.replies and not named
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
@@ -162,7 +163,7 @@ def reply(form: Mapping[str, str]) -> Heard:
         return Heard(kind="other", provider_id=sid, address=sender)
     found = _ANSWER.fullmatch(said.strip(" \t\r\n\"'“”‘’«»"))
     if found and (found["word"] or found["number"]):
-        return Heard(kind="acknowledged", address=sender, text=found["number"] or "")
+        return Heard(kind="acknowledged", provider_id=sid, address=sender, text=found["number"] or "")
     return Heard(kind="other", provider_id=sid, address=sender, text=said or "(nothing)")
 
 

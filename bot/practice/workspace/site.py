@@ -30,7 +30,12 @@ class WorkspaceSettings:
     app_name: str = "Tocsin"
     bot_token: str = "xoxb-practice"  # noqa: S105  (of a practice workspace)
     app_token: str = "xapp-practice"  # noqa: S105
-    commands: dict[str, str] = field(default_factory=lambda: {"/incident": "open | ack | resolve | help"})
+    commands: dict[str, str] = field(
+        default_factory=lambda: {
+            "/incident": "open | ack | resolve | help",
+            "/oncall": "now | next | override | swap | page | help",
+        }
+    )
     rate_limits: bool = True
 
 

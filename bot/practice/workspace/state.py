@@ -30,12 +30,15 @@ class User:
     title: str = ""
     is_bot: bool = False
     deleted: bool = False
+    phone: str = ""
 
     def to_json(self) -> Json:
         """As `users.info` gives it."""
         profile: Json = {"real_name": self.real_name, "display_name": self.name, "title": self.title}
         if self.email:
             profile["email"] = self.email
+        if self.phone:
+            profile["phone"] = self.phone
         if self.is_bot:
             profile |= {"bot_id": BOT_ID, "api_app_id": APP_ID}
         return {

@@ -136,7 +136,7 @@ class House:
 
 @asynccontextmanager
 async def house(
-    name: str, product: Any = None, *, url: str = "", within: float = 10.0, **more: Any
+    name: str, product: Any = None, /, *, url: str = "", within: float = 10.0, **more: Any
 ) -> AsyncIterator[House]:
     """A medium of MEDIA, with further parameters, at its double (or at an address where there is none).
 

@@ -326,11 +326,14 @@ async def test_a_wrong_password_is_told_without_the_password(tmp_path: Path) -> 
     assert server.taken == []
 
 
-async def test_a_login_that_fails_for_now_is_tried_later(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("answer", "words"), [("454 4.7.0 the directory does not answer", "454"), ("", "Unexpected EOF|Connection lost")]
+)
+async def test_a_login_that_fails_for_now_is_tried_later(tmp_path: Path, answer: str, words: str) -> None:
     cert, context = certificate(tmp_path)
     async with mail_server(starttls=context, auth=True) as server:
-        server.answers["AUTH"] = "454 4.7.0 the directory does not answer"
-        with pytest.raises(TryLater, match="454"):
+        server.answers["AUTH"] = answer
+        with pytest.raises(TryLater, match=words):
             await sent(medium(server.port, tls="starttls", ca=cert, user=USER, password=PASSWORD))
 
 

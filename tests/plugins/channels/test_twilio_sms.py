@@ -310,7 +310,7 @@ async def test_these_answers_acknowledge(said: str, incident: str) -> None:
     async with twilio() as world:
         form = {"From": ADA, "To": OURS, "Body": said, "MessageSid": "SM1"}
         heard = await world.medium().heard(called_back(form, "reply"), "reply")
-    assert heard == (Heard(kind="acknowledged", address=ADA, text=incident),)
+    assert heard == (Heard(kind="acknowledged", provider_id="SM1", address=ADA, text=incident),)
 
 
 @pytest.mark.parametrize(
@@ -445,6 +445,9 @@ def test_signatures_are_those_of_twilio() -> None:
         ({"service": "MG" + "0" * 32}, "not both"),
         ({"service": "x", "from": None}, "service"),
         ({"api": "ftp://x"}, "api"),
+        ({"api": "http://twilio.example.com"}, "must be an https:// address"),
+        ({"from": "a name that is long"}, "from"),
+        ({"to": "0151"}, "to"),
         ({"form": OURS}, "form"),
     ],
 )

@@ -1,0 +1,92 @@
+"""What every medium of plugins/channels has: the shape of the port, parameters that refuse what they do not know, and its documentation."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from datetime import timedelta
+from types import ModuleType
+from typing import Any, get_type_hints
+
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from bot.domain.notice import Notice, Receipt
+from bot.domain.oncall_ports import Medium
+from bot.domain.severity import MEDIA
+from bot.plugins import discover
+
+CHANNELS = discover("channels")
+every = pytest.mark.parametrize("module", CHANNELS.values(), ids=CHANNELS)
+SECRET = re.compile(r"token|password|secret", re.I)
+
+
+def test_all_media_of_the_product_are_there() -> None:
+    assert {
+        "apprise",
+        "discord",
+        "email",
+        "log",
+        "mattermost",
+        "ntfy",
+        "opsgenie",
+        "pagerduty",
+        "pushover",
+        "teams",
+        "telegram",
+        "twilio_call",
+        "twilio_sms",
+        "webhook",
+    } <= set(CHANNELS)
+
+
+@every
+def test_a_medium_says_what_it_is(module: ModuleType) -> None:
+    assert module.KIND in MEDIA
+    assert isinstance(module.CALLS_BACK, bool)
+    assert isinstance(getattr(module, "BUNDLE", timedelta(0)), timedelta)
+    hears = hasattr(module.Plugin, "heard") and hasattr(module.Plugin, "answer")
+    assert hears == module.CALLS_BACK
+
+
+@every
+def test_a_medium_is_documented_with_what_it_does_about_duplicates(module: ModuleType) -> None:
+    assert module.__doc__
+    assert re.search(r"\*(Deduplication|Twice)\*", module.__doc__)
+    assert re.search(r"acknowledg", module.__doc__, re.I)
+    assert re.search(r"https://\S+|RFC \d+", module.__doc__), "no public documentation is named"
+
+
+@every
+def test_parameters_are_frozen_documented_and_refuse_what_they_do_not_know(module: ModuleType) -> None:
+    params: type[BaseModel] = module.Params
+    assert params.model_config["frozen"]
+    assert params.model_config["extra"] == "forbid"
+    for name, field in params.model_fields.items():
+        assert field.description, f"{name} has no description"
+
+
+@every
+def test_secrets_are_secrets(module: ModuleType) -> None:
+    hints: dict[str, Any] = get_type_hints(module.Params)
+    named = {name: hint for name, hint in hints.items() if SECRET.search(name)}
+    assert [name for name, hint in named.items() if SecretStr.__name__ not in str(hint)] == []
+
+
+@every
+def test_a_medium_has_the_shape_of_the_port(module: ModuleType) -> None:
+    port = inspect.signature(Medium.send)
+    sent = inspect.signature(module.Plugin.send)
+    assert list(sent.parameters) == list(port.parameters)
+    assert inspect.iscoroutinefunction(module.Plugin.send)
+    hints = get_type_hints(module.Plugin.send)
+    assert (hints["notice"], hints["address"], hints["again"], hints["return"]) == (Notice, str, bool, Receipt)
+    assert list(inspect.signature(module.Plugin).parameters) == ["desk", "params"]
+    assert isinstance(module.Plugin.acknowledged, bool)
+    assert getattr(module.Plugin, "kind", module.KIND) == module.KIND
+
+
+def test_pagers_are_told_when_somebody_has_it() -> None:
+    assert [
+        name for name, module in CHANNELS.items() if module.KIND == "pager" and not module.Plugin.acknowledged
+    ] == []
