@@ -65,7 +65,8 @@ class Policy(BaseModel):
 class Track(BaseModel):
     """One policy being worked through for one incident. `step` counts levels over all rounds; the next timer carries it.
 
-    `passed_over`: somebody was not paged because of their own hours, which may be others for a worse severity.
+    `passed_over`: somebody was not paged because of their own hours, which may be others for a worse severity. `rests`: the epoch in which it pages
+    nobody, because its people had acknowledged before others came in (0: it never rested).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,6 +75,7 @@ class Track(BaseModel):
     step: int = 0
     exhausted: bool = False
     passed_over: bool = False
+    rests: int = 0
 
     @property
     def steps(self) -> int:

@@ -170,6 +170,9 @@ def _begun(
 ) -> Change:
     """Paging begins for the tracks of these numbers; the timers of before count no more."""
     epoch = incident.epoch + 1
+    tracks = tuple(
+        track if number in numbers else track.model_copy(update={"rests": epoch}) for number, track in enumerate(tracks)
+    )
     change = entered(
         incident,
         "escalated",

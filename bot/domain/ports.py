@@ -160,6 +160,9 @@ class Tx(OnCallTx, Protocol):
     async def list_incidents(self, *, only_open: bool, limit: int = 50) -> tuple[Incident, ...]:
         """The newest first."""
 
+    async def open_incidents(self, after: int = 0, limit: int = 500) -> tuple[Incident, ...]:
+        """A page of all that are open, by number, beginning behind `after`; not locked."""
+
     async def opened_since(self, since: datetime, limit: int = 1000) -> tuple[tuple[str, datetime], ...]:
         """Group key and time of the incidents that were opened since, newest first."""
 

@@ -56,6 +56,15 @@ def list_incidents(conn: Connection, only_open: bool, limit: int) -> tuple[Incid
     return tuple(_incidents(conn, query))
 
 
+def open_incidents(conn: Connection, after: int, limit: int) -> tuple[Incident, ...]:
+    """State by state, each by its index."""
+    found: list[Incident] = []
+    for state in OPEN:
+        query = select(incidents.c.doc).where(incidents.c.state == state.value, incidents.c.id > after)
+        found += _incidents(conn, query.order_by(incidents.c.id).limit(limit))
+    return tuple(sorted(found, key=lambda incident: incident.id)[:limit])
+
+
 def opened_since(conn: Connection, since: datetime, limit: int) -> tuple[tuple[str, datetime], ...]:
     query = select(incidents.c.id, incidents.c.group_key, incidents.c.opened_at).where(incidents.c.opened_at >= since)
     found = conn.execute(query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit)).all()

@@ -131,6 +131,10 @@ class MemoryTx(MemoryOnCallTx):
         newest_first = sorted(self._tables.incidents.values(), key=lambda incident: incident.id, reverse=True)
         return tuple(one for one in newest_first if one.is_open or not only_open)[:limit]
 
+    async def open_incidents(self, after: int = 0, limit: int = 500) -> tuple[Incident, ...]:
+        behind = [one for one in self._tables.incidents.values() if one.is_open and one.id > after]
+        return tuple(nsmallest(limit, behind, key=lambda one: one.id))
+
     async def opened_since(self, since: datetime, limit: int = 1000) -> tuple[tuple[str, datetime], ...]:
         opened = [
             (one.opened_at, one.id, one.group_key) for one in self._tables.incidents.values() if one.opened_at >= since

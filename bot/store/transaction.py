@@ -153,6 +153,9 @@ class SqlTx:
     async def list_incidents(self, *, only_open: bool, limit: int = 50) -> tuple[Incident, ...]:
         return await self.look(incidents.list_incidents, only_open, limit)
 
+    async def open_incidents(self, after: int = 0, limit: int = 500) -> tuple[Incident, ...]:
+        return await self.look(incidents.open_incidents, after, limit)
+
     async def opened_since(self, since: datetime, limit: int = 1000) -> tuple[tuple[str, datetime], ...]:
         return await self.look(incidents.opened_since, since, limit)
 

@@ -13,12 +13,11 @@ import pytest
 import yaml
 
 from bot import app
-from bot.config import ChannelFacts, Config, Hmac, Registry, load, schema
+from bot.config import Config, Hmac, Registry, load, schema
 from bot.config.yaml import read
 from bot.domain.alert import Alert
 from bot.domain.plan import Target
 from bot.domain.quiet import held_by
-from bot.plugins import discover
 from tests.config.folder import GOOD, REGISTRY
 from tests.config.json_schema import violations
 
@@ -59,12 +58,7 @@ ASIDE = {
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    real = discover("channels")
-    return replace(
-        app.registry(),
-        channels={name: module.Params for name, module in real.items()},
-        channel_facts={name: ChannelFacts.of(module) for name, module in real.items()},
-    )
+    return app.registry()
 
 
 @pytest.fixture(scope="module")

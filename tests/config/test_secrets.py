@@ -47,7 +47,9 @@ def test_a_secret_is_not_pickled_and_a_copy_is_itself(tmp_path: Path) -> None:
 
 
 def test_all_secrets_of_a_configuration_are_known_to_it(tmp_path: Path) -> None:
-    assert {secret.reveal() for secret in loaded(tmp_path).secrets} == {ENVIRON[name] for name in ("BOT", "APP", "AM", "K8S")}
+    assert {secret.reveal() for secret in loaded(tmp_path).secrets} == {
+        ENVIRON[name] for name in ("BOT", "APP", "AM", "K8S")
+    }
 
 
 @pytest.mark.parametrize(("content", "value"), [("abc\n", "abc"), ("  abc  ", "abc"), ("a b\nc\n", "a b\nc")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from datetime import timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
@@ -90,3 +91,16 @@ def test_pagers_are_told_when_somebody_has_it() -> None:
     assert [
         name for name, module in CHANNELS.items() if module.KIND == "pager" and not module.Plugin.acknowledged
     ] == []
+
+
+def test_every_medium_stands_in_the_documentation_with_a_section() -> None:
+    page = (Path(__file__).parents[2] / "docs/media/README.md").read_text(encoding="utf-8")
+    assert [name for name in CHANNELS if f"\n## {name}\n" not in page or f"[`{name}`](#{name})" not in page] == []
+
+
+@every
+def test_the_documentation_tells_the_kind(module: ModuleType) -> None:
+    page = (Path(__file__).parents[2] / "docs/media/README.md").read_text(encoding="utf-8")
+    name = module.__name__.rpartition(".")[2]
+    row = next(line for line in page.splitlines() if line.startswith(f"| [`{name}`]"))
+    assert row.split("|")[3].strip() in (module.KIND, "you say it")
