@@ -76,7 +76,7 @@ async def measure(url: str, quick: bool) -> dict[str, Any]:
         dues = [begin + timedelta(seconds=within * number / count) for number in range(count)]
         await seed(store, dues)
         ready = now() <= begin
-        made = house(store, now, room)  # type: ignore[arg-type]
+        made = house(store, now, room.page)  # type: ignore[arg-type]
         cpu = time.process_time()
         running = asyncio.ensure_future(made.worker.run())
         keys = {f"escalate:{number}:1:0:0" for number in range(1, count + 1)}

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from bot.app.connections import gatherers_of, kit_of, slack_of, webhooks_of
+from bot.app.oncall import Surroundings, oncall_of
 from bot.app.parts import Current, Repeated, Tocsin
 from bot.app.what_there_is import rules_of
 from bot.clients.expressions import CelExpressions
@@ -20,15 +21,13 @@ from bot.clients.files import FolderDocuments
 from bot.clients.render import JinjaTemplates
 from bot.clients.slack import SlackGateway
 from bot.config import Config
-from bot.domain.links import Links
-from bot.domain.oncall_ports import Medium
 from bot.domain.ports import Clock, Doing, Store
 from bot.domain.redaction import Redactor
-from bot.domain.signing import Signer
 from bot.entry import problems
 from bot.entry.api import SilenceApi
 from bot.entry.api_access import Access
 from bot.entry.api_alertmanager import AlertmanagerApi
+from bot.entry.api_incidents import IncidentApi
 from bot.entry.arrivals import Sinks
 from bot.entry.auth import Bearer
 from bot.entry.auth_sns import Fetch, fetching
@@ -36,24 +35,17 @@ from bot.entry.metrics import Metrics
 from bot.entry.operation import Operation
 from bot.entry.slack.ports import Flows
 from bot.flow.advance import Advance
-from bot.flow.bundling import Bundles
 from bot.flow.changes import Changes
 from bot.flow.context import ContextEffects
-from bot.flow.deadlines import Deadlines
 from bot.flow.decisions import Decisions
 from bot.flow.delivery import ChannelEffects
 from bot.flow.digest import Digests
-from bot.flow.escalation import Escalation
 from bot.flow.housekeeping import Housekeeping
 from bot.flow.incidents import Incidents
 from bot.flow.intake import Intake
-from bot.flow.notices import Notices
-from bot.flow.pages import Pages
 from bot.flow.review import Review
-from bot.flow.roster import Rosters
 from bot.flow.runbooks import Runbooks
 from bot.flow.seeing import Sight
-from bot.flow.sending import Sending
 from bot.flow.silences import Silences
 from bot.flow.why import Explain
 from bot.flow.worker import Worker
@@ -112,17 +104,13 @@ async def built(
         advance = Advance(store, clock, current, Sight(actions, templates, CelExpressions(), current), redact)
         review = Review(store, room, clock, templates, documents)
         digests = Digests(store, room, clock, current)
-        rosters = Rosters()
-        media: dict[str, Medium] = {}
-        sending = Sending(room, media, templates, Links("", Signer("")))
-        housekeeping = Housekeeping(store, clock, current, digests, intake, rosters)
+        on_call = oncall_of(
+            Surroundings(config, store, clock, current, kit, gateway, room, templates, incidents, metrics)
+        )
+        housekeeping = Housekeeping(store, clock, current, digests, intake, on_call.rosters)
         handlers = {
             **ChannelEffects(store, room, clock, metrics.first_message).handlers(),
-            **Escalation(store, clock, current, rosters).handlers(),
-            **Pages(store, sending, clock, current, rosters, metrics.escalated).handlers(),
-            **Bundles(store, sending, clock, current, rosters, metrics.escalated).handlers(),
-            **Notices(store, sending, clock, current, rosters).handlers(),
-            **Deadlines(clock, current, rosters, sending.links).handlers(),
+            **on_call.handlers,
             **ContextEffects(store, room, clock, gatherers, redact).handlers(),
             **intake.handlers(),
             **silences.handlers(),
@@ -138,7 +126,15 @@ async def built(
             return await store.write(lambda tx: tx.once(f"click:{key}", now + SLACK_DEDUPLICATION, now))
 
         flows = Flows(
-            incidents, explain, runbooks, decisions, review, lambda: current.rules.directory, first_click, silences
+            incidents,
+            explain,
+            runbooks,
+            decisions,
+            review,
+            lambda: current.rules.directory,
+            first_click,
+            silences,
+            on_call.flows,
         )
         bolt, socket_mode = slack_of(config, gateway, flows)
         site = web.Application(middlewares=[problems.middleware], client_max_size=config.server.max_body_bytes)
@@ -165,14 +161,17 @@ async def built(
         access = Access({name: token.reveal() for name, token in config.api.tokens.items()})
         site.add_routes(SilenceApi(silences, access).routes())
         site.add_routes(AlertmanagerApi(silences, access).routes())
+        site.add_routes(IncidentApi(incidents, access).routes())
+        site.add_routes(on_call.routes)
         site.add_routes(bolt)
         repeated = (
             Repeated("housekeeping", TIDY_SECONDS, housekeeping.tidy),
             Repeated("the roster", FOLLOW_SECONDS, lambda: current.follow(store, clock)),
+            *on_call.repeated,
         )
         yield Tocsin(
             config, current, store, kit, gateway, room, actions, intake, incidents, explain, silences, runbooks, decisions, advance, review,
-            housekeeping, digests, worker, socket_mode, metrics, site, mail, repeated,
+            housekeeping, digests, worker, socket_mode, metrics, site, mail, on_call, repeated,
         )  # fmt: skip
 
 

@@ -13,19 +13,29 @@ from bot.app.what_there_is import rules_of
 from bot.clients.kit import Kit
 from bot.clients.slack import SlackGateway
 from bot.config import Config
+from bot.domain.links import Links
+from bot.domain.oncall_ports import Medium
 from bot.domain.ports import Clock, Doing, Store
 from bot.domain.roster import Roster
 from bot.domain.rules import Rules
 from bot.entry.mail import MailSite
 from bot.entry.metrics import Metrics
 from bot.entry.slack.app import SocketMode
+from bot.entry.slack.ports import OnCallFlows
 from bot.flow.advance import Advance
+from bot.flow.auditor import Auditor
+from bot.flow.contacts import Contacts
 from bot.flow.decisions import Decisions
+from bot.flow.delivery import Handler
 from bot.flow.digest import Digests
 from bot.flow.housekeeping import Housekeeping
 from bot.flow.incidents import Incidents
 from bot.flow.intake import Intake
+from bot.flow.oncall import OnCall
+from bot.flow.overrides import Overrides
+from bot.flow.preferences import OwnPreferences
 from bot.flow.review import Review
+from bot.flow.roster import Rosters
 from bot.flow.runbooks import Runbooks
 from bot.flow.silences import Silences
 from bot.flow.why import Explain
@@ -41,11 +51,15 @@ class Current:
     def __init__(self, rules: Rules) -> None:
         self._written = rules
         self._roster = Roster()
-        self.rules = rules
+        self.rules = rules  # with the roster
         self.changed = asyncio.Event()
 
     def __call__(self) -> Rules:
         return self.rules
+
+    def as_written(self) -> Rules:
+        """As the configuration says it: for whatever reads the roster itself, in its own transaction."""
+        return self._written
 
     def reload(self, rules: Rules) -> None:
         self._written = rules
@@ -77,6 +91,24 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
+class OnCallParts:
+    """`handlers` and `routes` for the program's own tables; `repeated`: what is done each minute; `rosters`: one for all."""
+
+    flows: OnCallFlows
+    oncall: OnCall
+    overrides: Overrides
+    contacts: Contacts
+    preferences: OwnPreferences
+    auditor: Auditor
+    media: Mapping[str, Medium]
+    links: Links
+    rosters: Rosters
+    handlers: Mapping[str, Handler]
+    routes: Sequence[web.RouteDef]
+    repeated: Sequence[Repeated]
+
+
+@dataclass(frozen=True, slots=True)
 class Tocsin:
     """The whole program, built; `serve` runs it. Commands use its parts without serving."""
 
@@ -102,7 +134,28 @@ class Tocsin:
     metrics: Metrics
     site: web.Application
     mail: MailSite | None
+    on_call: OnCallParts
     repeated: Sequence[Repeated]
+
+    @property
+    def oncall(self) -> OnCall:
+        return self.on_call.oncall
+
+    @property
+    def overrides(self) -> Overrides:
+        return self.on_call.overrides
+
+    @property
+    def contacts(self) -> Contacts:
+        return self.on_call.contacts
+
+    @property
+    def preferences(self) -> OwnPreferences:
+        return self.on_call.preferences
+
+    @property
+    def links(self) -> Links:
+        return self.on_call.links
 
     def reload(self, config: Config) -> None:
         """Take over a valid new configuration: routes, people, policies, runbooks. Its warnings name what needs a restart."""

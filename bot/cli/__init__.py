@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bot import __version__
-from bot.cli import alert, checking, demo, incident, postmortem, quality, replay, runbook, serving, silence
+from bot.cli import alert, checking, demo, incident, oncall, postmortem, quality, replay, runbook, serving, silence
 from bot.errors import BadInput, GaveUp, TryLater
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("practice")(demo.practice)
 app.add_typer(alert.commands, name="alert")
 app.add_typer(incident.commands, name="incident")
 app.add_typer(silence.commands, name="silence")
+app.add_typer(oncall.commands, name="oncall")
 app.add_typer(runbook.commands, name="runbook")
 app.add_typer(postmortem.commands, name="postmortem")
 app.add_typer(serving.database, name="db")

@@ -12,9 +12,8 @@ import typer
 
 from bot import app
 from bot.cli import oncall_calendars, oncall_own
-from bot.cli.beside import said_by
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder
-from bot.cli.oncall_shown import Json, Looked, looked, viewer, zone_of
+from bot.cli.oncall_shown import Json, Looked, looked, said, viewer, zone_of
 from bot.cli.postmortem import incident_number
 from bot.cli.runs import Who, who
 from bot.domain import asking
@@ -34,9 +33,9 @@ from bot.entry.oncall_words import EXAMPLES, Words, looked_at
 from bot.errors import BadInput
 
 commands = typer.Typer(help="Who is on call; overrides, swaps, paging.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(metavar="[SCHEDULE]", help="a schedule of oncall.yaml; all of them when not given")]
+Name = Annotated[str, typer.Argument(metavar="SCHEDULE", help="a schedule of oncall.yaml; all of them when not given")]
 Range = Annotated[
-    list[str] | None, typer.Argument(metavar="[RANGE...]", help="like 4w, or 2026-12-01 2026-12-31; by itself two weeks")
+    list[str] | None, typer.Argument(metavar="RANGE...", help="like 4w, or 2026-12-01 2026-12-31; by itself two weeks")
 ]
 Times = Annotated[
     list[str], typer.Argument(metavar="FROM TO [WHY...]", help="like now 4h, or tomorrow 09:00 fri 18:00, then why")
@@ -48,9 +47,7 @@ Number = Annotated[int, typer.Argument(min=1, max=999_999_999, metavar="NUMBER",
 
 
 @commands.command("now")
-def now_(
-    schedule: Name = "", person: Who = "", as_json: Json = False, config: ConfigFolder = DEFAULT_FOLDER
-) -> None:
+def now_(schedule: Name = "", person: Who = "", as_json: Json = False, config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """Who is on call, until when, and who is next."""
 
     async def look(tocsin: app.Tocsin) -> Looked:
@@ -84,7 +81,7 @@ def who_(
 
 @commands.command("next")
 def next_(
-    somebody: Annotated[str, typer.Argument(metavar="[PERSON]", help="you, when not given")] = "",
+    somebody: Annotated[str, typer.Argument(metavar="PERSON", help="you, when not given")] = "",
     person: Who = "",
     as_json: Json = False,
     config: ConfigFolder = DEFAULT_FOLDER,
@@ -129,9 +126,7 @@ def schedule_(
 
 
 @commands.command("gaps")
-def gaps(
-    schedule: Name = "", person: Who = "", as_json: Json = False, config: ConfigFolder = DEFAULT_FOLDER
-) -> None:
+def gaps(schedule: Name = "", person: Who = "", as_json: Json = False, config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """When nobody is on call in the next four weeks. Exit code 0 also when there are some."""
 
     async def look(tocsin: app.Tocsin) -> Looked:
@@ -146,7 +141,7 @@ def gaps(
 @commands.command("fairness")
 def fairness(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCHEDULE] [RANGE...]", help="like shop 8w; the four weeks until now")
+        list[str] | None, typer.Argument(metavar="SCHEDULE RANGE...", help="like shop 8w; the four weeks until now")
     ] = None,
     person: Who = "",
     as_json: Json = False,
@@ -187,7 +182,7 @@ def override(
         starts, ends = words.span()
         return (await tocsin.overrides.create(Wish(found.key, wanted.key, starts, ends, words.why()), actor)).words
 
-    said_by(person, config, work, fresh=True)
+    said(person, config, work)
 
 
 @commands.command("overrides")
@@ -210,7 +205,7 @@ def overrides(
 @commands.command("override-end")
 def override_end(number: Number, person: Who = "", config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """End an override now, or take back one that has not begun."""
-    said_by(person, config, lambda tocsin, actor: tocsin.overrides.end(number, actor))
+    said(person, config, lambda tocsin, actor: tocsin.overrides.end(number, actor), fresh=False)
 
 
 @commands.command("swap")
@@ -235,7 +230,7 @@ def swap(
         starts, ends = words.span()
         return (await tocsin.overrides.ask(Wish(key, wanted.key, starts, ends, words.why()), actor)).words
 
-    said_by(person, config, work, fresh=True)
+    said(person, config, work)
 
 
 def _schedule_before(words: Words, schedules: Sequence[str]) -> str:
@@ -253,7 +248,7 @@ def swap_accept(number: Number, person: Who = "", config: ConfigFolder = DEFAULT
     async def work(tocsin: app.Tocsin, actor: Actor) -> str:
         return (await tocsin.overrides.accept(number, actor)).words
 
-    said_by(person, config, work)
+    said(person, config, work, fresh=False)
 
 
 @commands.command("swap-decline")
@@ -263,7 +258,7 @@ def swap_decline(number: Number, person: Who = "", config: ConfigFolder = DEFAUL
     async def work(tocsin: app.Tocsin, actor: Actor) -> str:
         return (await tocsin.overrides.decline(number, actor)).words
 
-    said_by(person, config, work)
+    said(person, config, work, fresh=False)
 
 
 @commands.command("swap-withdraw")
@@ -273,7 +268,7 @@ def swap_withdraw(number: Number, person: Who = "", config: ConfigFolder = DEFAU
     async def work(tocsin: app.Tocsin, actor: Actor) -> str:
         return (await tocsin.overrides.withdraw(number, actor)).words
 
-    said_by(person, config, work)
+    said(person, config, work, fresh=False)
 
 
 # ------------------------------------------------------------------------------------------------ paging, and the rest
@@ -295,10 +290,10 @@ def page(
         wanted = target_of(await tocsin.oncall.directory(), target, actor)
         return await tocsin.incidents.page(number, wanted, " ".join(why), actor, severity)
 
-    said_by(person, config, work, fresh=True)
+    said(person, config, work)
 
 
-commands.command("test-me")(oncall_own.test_me)
+commands.command("test-me")(oncall_own.tested)
 commands.add_typer(oncall_own.contact, name="contact")
 commands.command("notify")(oncall_own.notify)
 commands.command("quiet")(oncall_own.quiet)

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from bot import app
-from bot.cli.beside import said_by
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder
-from bot.cli.oncall_shown import Json, Looked, looked, zone_of
+from bot.cli.oncall_shown import Json, Looked, looked, said, zone_of
 from bot.cli.runs import Who, who
 from bot.domain.contact_told import said_rules, said_tested, said_way
 from bot.domain.people import Actor
@@ -39,7 +38,7 @@ def add(
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Add one: a code is sent to it, and it is used once that was given to `contact verify`."""
-    said_by(person, config, lambda tocsin, actor: tocsin.contacts.add(medium, " ".join(address), actor), fresh=True)
+    said(person, config, lambda tocsin, actor: tocsin.contacts.add(medium, " ".join(address), actor))
 
 
 @contact.command("verify")
@@ -49,7 +48,7 @@ def verify(
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Give the code back."""
-    said_by(person, config, lambda tocsin, actor: tocsin.contacts.verify(code, actor))
+    said(person, config, lambda tocsin, actor: tocsin.contacts.verify(code, actor))
 
 
 @contact.command("remove")
@@ -59,29 +58,33 @@ def remove(
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Take one back that you added."""
-    said_by(person, config, lambda tocsin, actor: tocsin.contacts.remove(method, actor))
+    said(person, config, lambda tocsin, actor: tocsin.contacts.remove(method, actor))
 
 
 @contact.command("import")
 def import_(person: Who = "", config: ConfigFolder = DEFAULT_FOLDER) -> None:
     """Take over e-mail, phone and time zone of your Slack profile; codes are sent to them."""
-    said_by(person, config, lambda tocsin, actor: tocsin.contacts.take_profile(actor), fresh=True)
+    said(person, config, lambda tocsin, actor: tocsin.contacts.take_profile(actor))
 
 
-def test_me(
-    method: Annotated[str, typer.Argument(metavar="[METHOD]", help="a method or medium; all when not given")] = "",
+def tested(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="a method or medium; all when not given")] = "",
     person: Who = "",
     as_json: Json = False,
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
-    """Send yourself a test by every method that is verified."""
+    """Send yourself a test by every method that is verified. Exit code 1 when one could not be sent."""
+    failed = []
 
     async def look(tocsin: app.Tocsin) -> Looked:
         found = await tocsin.contacts.test(method, who(person, tocsin.config.directory))
         lines = [f"{'sent  ' if one.ok else 'FAILED'}  {one.key} {one.shown}: {one.answer}" for one in found]
+        failed.extend(one for one in found if not one.ok)
         return [tested_facts(one) for one in found], [*lines, said_tested(found)]
 
     looked(config, as_json, look)
+    if failed:
+        raise typer.Exit(1)
 
 
 def notify(
@@ -99,7 +102,7 @@ def notify(
         severity, given = notify_rules(" ".join(rules))
         return await tocsin.preferences.notify(severity, given, actor)
 
-    said_by(person, config, work, fresh=True)
+    said(person, config, work)
 
 
 def quiet(
@@ -118,7 +121,7 @@ def quiet(
         zone = zone_of(await tocsin.oncall.directory(), actor)
         return await tocsin.preferences.quiet(*quiet_hours(" ".join(hours), zone), actor)
 
-    said_by(person, config, work, fresh=True)
+    said(person, config, work)
 
 
 def zone(
@@ -127,8 +130,7 @@ def zone(
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """In whose time you are told."""
-    found = named_zone(name)
-    said_by(person, config, lambda tocsin, actor: tocsin.preferences.zone(found, actor), fresh=True)
+    said(person, config, lambda tocsin, actor: tocsin.preferences.zone(named_zone(name), actor))
 
 
 def recovery(
@@ -137,5 +139,4 @@ def recovery(
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Whether you are told when what you were paged for is over."""
-    yes = yes_or_no(wanted)
-    said_by(person, config, lambda tocsin, actor: tocsin.preferences.recovery(yes, actor), fresh=True)
+    said(person, config, lambda tocsin, actor: tocsin.preferences.recovery(yes_or_no(wanted), actor))

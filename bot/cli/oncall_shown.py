@@ -1,16 +1,18 @@
-"""What the commands of `tocsin oncall` share: whose time is shown, and what was looked at as lines or as JSON."""
+"""What the commands of `tocsin oncall` share: whose time is shown, what was looked at as lines or as JSON, and words that name these commands."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bot import app
-from bot.cli.beside import within
+from bot.cli.beside import said_by, within
 from bot.cli.runs import who
 from bot.cli.showing import Shown
 from bot.domain.oncall_told import zone_for
@@ -18,6 +20,7 @@ from bot.domain.people import Actor, Directory
 from bot.errors import BadInput
 
 Json = Annotated[bool, typer.Option("--json", help="for programs")]
+_SLASH = re.compile(r"/oncall(?: (override end|swap (?:accept|decline|withdraw)))?")
 Looked = tuple[Any, Sequence[str]]
 """JSON values, and the same as lines for people."""
 
@@ -28,10 +31,36 @@ def looked(config: Path, as_json: bool, look: Callable[[app.Tocsin], Awaitable[L
         if as_json:
             return [json.dumps(facts, indent=2, ensure_ascii=False)]
         shown = Shown(tocsin.kit.redact)
-        return [shown.line(line) for line in lines]
+        return [shown.line(at_a_terminal(line)) for line in lines]
 
-    for line in within(config, work):
+    with in_these_words():
+        lines = within(config, work)
+    for line in lines:
         typer.echo(line)
+
+
+def said(person: str, config: Path, work: Callable[[app.Tocsin, Actor], Awaitable[str]], fresh: bool = True) -> None:
+    """What somebody does, and what became of it. `fresh`: the database may be made by it."""
+
+    async def done(tocsin: app.Tocsin, actor: Actor) -> str:
+        return at_a_terminal(await work(tocsin, actor))
+
+    with in_these_words():
+        said_by(person, config, done, fresh)
+
+
+@contextmanager
+def in_these_words() -> Iterator[None]:
+    """What is refused names the commands of a terminal."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(at_a_terminal(str(error))) from error
+
+
+def at_a_terminal(words: str) -> str:
+    """The same with `/oncall override end 3` as `tocsin oncall override-end 3`: whoever reads it may have no Slack now."""
+    return _SLASH.sub(lambda found: "tocsin oncall" + (f" {'-'.join(found[1].split())}" if found[1] else ""), words)
 
 
 def viewer(person: str, directory: Directory) -> Actor:

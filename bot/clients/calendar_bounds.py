@@ -1,18 +1,16 @@
 """What a foreign calendar may cost: its size, its number of parts, and how far its repetitions are followed. Called by calendars, first of all.
 
-The libraries follow a rule from its first day on and without end when nothing fits it; so every rule gets an end here, and its cost is added up
-before. Rules: RFC 5545 section 3.3.10 (https://www.rfc-editor.org/rfc/rfc5545#section-3.3.10).
+The libraries follow a rule from its first day on, however long ago that was; so what that costs is added up before. Rules: RFC 5545 section 3.3.10 (https://www.rfc-editor.org/rfc/rfc5545#section-3.3.10).
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from dateutil.rrule import rrulestr
 from icalendar import Event
 from icalendar.prop import vRecur
 
@@ -25,10 +23,11 @@ ODD_ENDS = re.compile("\r(?!\n)|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 MOST_BYTES = 1 << 20
 MOST_COMPONENTS = 2000
 DEEPEST = 6
-MOST_ZONE_RULES = 8  # of one zone; every time in it is looked up in all of them
+MOST_ZONE_RULES, MOST_RULES_OF_ONE = 40, 8  # every time in a zone is looked up in all of its rules
 MOST_VALUES = 500
 MOST_STEPS = 400_000  # of all rules together; a few seconds
 EARLIEST = 1900
+FARTHEST_MOVE = timedelta(days=366)  # rules are followed so much longer
 DAYS_EACH = {
     "DAILY": 1.0,
     "WEEKLY": 7.0,
@@ -57,53 +56,71 @@ def text_of(data: str | bytes) -> str:
 def vetted(text: str, horizon: datetime) -> str:
     """The same, with an end to the rules of its time zones. Raises BadInput for too many or too deep components."""
     lines: list[str] = []
-    depth, components, zone = 0, 0, _Zone()
+    depth, components, zones = 0, 0, _Zones(horizon)
     for line in re.split(r"\r?\n", text):
         head = line[:40].upper()
         if head.startswith(("BEGIN;", "END;")):
             raise BadInput(f"calendar: {clipped(line, 40)!r} has parameters; expected BEGIN:NAME and END:NAME")
         if head.startswith("BEGIN:"):
             depth, components = depth + 1, components + 1
-            zone = _Zone() if head.startswith("BEGIN:VTIMEZONE") else zone
         depth -= head.startswith("END:")
         if components > MOST_COMPONENTS or depth > DEEPEST:
             raise BadInput(f"calendar: more than {MOST_COMPONENTS} components, or nested deeper than {DEEPEST}")
-        zone.inside = (zone.inside or head.startswith("BEGIN:VTIMEZONE")) and not head.startswith("END:VTIMEZONE")
-        lines.append(zone.line(line, horizon) if zone.inside else line)
+        lines.append(zones.line(line))
     return "\r\n".join(lines) + "\r\n"
 
 
-class _Zone:
-    """One VTIMEZONE, line by line. Those of the time zone database are taken from there, whatever the calendar says of them."""
+class _Zones:
+    """The VTIMEZONEs of a calendar, line by line. Those of the time zone database are taken from there, whatever the calendar says of them."""
 
-    def __init__(self) -> None:
-        self.inside = False
-        self._known = False
-        self._rules = 0
+    def __init__(self, horizon: datetime) -> None:
+        self._end = f"{horizon.year + 2}1231T000000Z"
+        self._inside = self._known = False
+        self._of_one = self._all = 0
 
-    def line(self, line: str, horizon: datetime) -> str:
+    def line(self, line: str) -> str:
         head = line[:40].upper()
-        if head.startswith("TZID"):
-            self._known = line.partition(":")[2].strip("/ ") in available_timezones()
-        if not head.startswith(("RRULE", "EXRULE")):
+        if head.startswith("BEGIN:VTIMEZONE"):
+            self._inside, self._known, self._of_one = True, False, 0
+        self._inside = self._inside and not head.startswith("END:VTIMEZONE")
+        if self._inside and head.startswith("TZID"):
+            self._known = line.partition(":")[2].strip("/ ") in _database()
+        if not self._inside or not head.startswith(("RRULE", "EXRULE")):
             return line
-        self._rules += 1
-        if self._rules > MOST_ZONE_RULES and not self._known:
-            raise BadInput(f"calendar: a time zone of its own with more than {MOST_ZONE_RULES} rules")
-        return _zone_rule(line, horizon)
+        if not self._known:
+            self._of_one, self._all = self._of_one + 1, self._all + 1
+        if self._of_one > MOST_RULES_OF_ONE or self._all > MOST_ZONE_RULES:
+            raise BadInput(
+                f"calendar: more than {MOST_RULES_OF_ONE} rules in a time zone of its own, or {MOST_ZONE_RULES} in all of them"
+            )
+        return self._bounded(line)
+
+    def _bounded(self, line: str) -> str:
+        """Clocks change once a year by a rule; it is followed until two years after the horizon."""
+        name, _, rule = line.partition(":")
+        parts = dict(part.partition("=")[::2] for part in rule.upper().split(";"))
+        until = parts.pop("UNTIL", self._end)
+        try:
+            reason = why_not({key: value.split(",") for key, value in parts.items()}, date(2000, 1, 1))
+        except (ValueError, LookupError):
+            reason = "it cannot be read"
+        if (
+            reason
+            or parts.get("FREQ") != "YEARLY"
+            or "COUNT" in parts
+            or parts.get("INTERVAL", "1") != "1"
+            or len(rule) > 200
+        ):
+            raise BadInput(
+                f"calendar: a time zone changes by {clipped(rule, 80)!r}; expected FREQ=YEARLY with a day that occurs"
+            )
+        parts["UNTIL"] = until if until[:8].isdigit() and until[:8] < self._end[:8] else self._end
+        return f"{name}:" + ";".join(f"{key}={value}" for key, value in parts.items())
 
 
-def _zone_rule(line: str, horizon: datetime) -> str:
-    """Clocks change once a year by a rule; it is followed until two years after the horizon."""
-    name, _, rule = line.partition(":")
-    parts = dict(part.partition("=")[::2] for part in rule.upper().split(";"))
-    interval = parts.get("INTERVAL", "1")
-    if parts.get("FREQ") != "YEARLY" or "COUNT" in parts or interval.strip("0") == "" or len(rule) > 200:
-        raise BadInput(f"calendar: a time zone changes by {clipped(rule, 80)!r}; expected FREQ=YEARLY, without COUNT")
-    end = f"{horizon.year + 2}1231T000000Z"
-    until = parts.pop("UNTIL", end)
-    parts["UNTIL"] = until if until[:8].isdigit() and until[:8] < end[:8] else end
-    return f"{name}:" + ";".join(f"{key}={value}" for key, value in parts.items())
+@lru_cache(maxsize=1)
+def _database() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 class Budget:
@@ -113,26 +130,30 @@ class Budget:
         self._horizon = horizon
         self._left = float(MOST_STEPS)
 
-    def bound(self, event: Event) -> None:
-        """Gives every rule of an event an end. Raises BadInput when following them costs too much, or when they are none."""
+    def check(self, event: Event) -> None:
+        """Raises BadInput when following an event's rules costs too much, or when they cannot be followed."""
         start = getattr(event.get("DTSTART"), "dt", None)
         if not isinstance(start, date):
             raise BadInput("it has no beginning (DTSTART)")
         if start.year < EARLIEST:
             raise BadInput(f"it begins in the year {start.year}")
+        instead = getattr(event.get("RECURRENCE-ID"), "dt", start)
+        if not isinstance(instead, date) or abs(_day(instead) - _day(start)) > FARTHEST_MOVE:
+            raise BadInput(f"one of its repetitions is moved by more than {FARTHEST_MOVE.days} days")
         rules = event.get("RRULE", [])
         rules = rules if isinstance(rules, list) else [rules]
         for rule in rules:
             if not isinstance(rule, vRecur):
                 raise BadInput("its rule (RRULE) cannot be read")
             self._spend(rule, start)
-            _end(rule, start, self._horizon)
 
     def _spend(self, rule: vRecur, start: date) -> None:
         frequency = str(_only(rule, "FREQ", ""))
         interval = _only(rule, "INTERVAL", 1)
         if not isinstance(interval, int) or interval < 1:
             raise BadInput("its rule has INTERVAL=0; expected 1 or more")
+        if "COUNT" in rule and "UNTIL" in rule:
+            raise BadInput("its rule has COUNT and UNTIL; expected one of them")
         if sum(len(values) for values in rule.values() if isinstance(values, list)) > MOST_VALUES:
             raise BadInput(f"its rule has more than {MOST_VALUES} values")
         days = max(1, (self._horizon.date() - _day(start)).days + 1)
@@ -156,36 +177,6 @@ class Budget:
             raise BadInput(
                 f"calendar: it repeats too often to be followed (FREQ={frequency}); end the rule, or let it begin later"
             )
-
-
-def _end(rule: vRecur, start: date, horizon: datetime) -> None:
-    """Replaces COUNT and a missing or far UNTIL by the last day that matters."""
-    last = horizon.astimezone(UTC) + timedelta(days=2)
-    given, count = _only(rule, "UNTIL", None), _only(rule, "COUNT", None)
-    rule.pop("COUNT", None)
-    wall = last.replace(tzinfo=None)
-    if isinstance(given, date) and _day(given) <= last.date():
-        if not isinstance(count, int):
-            return
-        wall = datetime.combine(_day(given), time(23, 59))  # both are not allowed: whichever is first
-    if isinstance(count, int):
-        wall = _counted(rule, start, count, wall)
-    final: date = wall
-    if not isinstance(start, datetime):
-        final = wall.date()
-    elif start.tzinfo is not None:
-        final = wall.replace(tzinfo=UTC if wall == last.replace(tzinfo=None) else start.tzinfo).astimezone(UTC)
-    rule["UNTIL"] = [final]
-
-
-def _counted(rule: vRecur, start: date, count: int, wall: datetime) -> datetime:
-    """When the last of so many repetitions is, by the wall clock; `wall` when it is later than that."""
-    begin = start.replace(tzinfo=None) if isinstance(start, datetime) else datetime.combine(start, time())
-    rule.pop("UNTIL", None)
-    text = rule.to_ical().decode()  # type: ignore[no-untyped-call]
-    followed = rrulestr(f"{text};UNTIL={wall:%Y%m%dT%H%M%S}", dtstart=begin)
-    found = list(islice(followed, max(1, count)))
-    return found[-1] if found and len(found) >= count else wall
 
 
 def _only(rule: vRecur, name: str, otherwise: Any) -> Any:

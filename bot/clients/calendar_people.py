@@ -73,5 +73,6 @@ class Names:
 
 
 def _plain(name: str) -> str:
-    """Upper and lower case, and Slack's <@…> around an id, do not matter."""
-    return re.sub(r"^<?@?([^<>]*)>?$", r"\1", name.strip()).strip().casefold()
+    """Upper and lower case, spaces, what cannot be seen, and Slack's <@…> around an id do not matter."""
+    seen = " ".join("".join(char if char.isprintable() else " " for char in name).split())
+    return re.sub(r"^<@([^<>]*)>$", r"\1", seen).casefold()

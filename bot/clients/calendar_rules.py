@@ -1,4 +1,4 @@
-"""Whether a rule of a calendar ever fits a day. dateutil looks for the next fitting day until the year 9999, which takes it many seconds when there is none.
+"""Whether a rule of a calendar ever fits a day: dateutil looks for one until the year 9999, which takes it many seconds when there is none.
 
 Rules: RFC 5545 section 3.3.10 (https://www.rfc-editor.org/rfc/rfc5545#section-3.3.10). Asked by calendar_bounds before anything follows a rule.
 """
@@ -38,6 +38,8 @@ def why_not(rule: Mapping[str, Any], start: date) -> str:
     if parts & {"BYYEARDAY", "BYWEEKNO"} and (frequency != "YEARLY" or len(parts - {"BYDAY"}) > 1):
         return "it mixes days of the year or numbers of weeks with other parts"
     numbered = [str(day) for day in _values(rule, "BYDAY") if str(day)[:-2]]
+    if any(abs(int(day[:-2])) > 5 for day in numbered) and (frequency != "YEARLY" or "BYMONTH" in parts):
+        return "no month has six of a weekday"
     if numbered and (frequency not in ("MONTHLY", "YEARLY") or parts - {"BYDAY", "BYMONTH"}):
         return f"it mixes {numbered[0][:6]} with other parts"
     return (

@@ -18,6 +18,7 @@ import icalendar
 import recurring_ical_events
 from icalendar import Calendar, Event
 from icalendar.error import GloballyUniqueTZIDGuessed
+from icalendar.prop import vText
 
 from bot.clients.calendar_bounds import Budget, text_of, vetted
 from bot.clients.calendar_people import Names
@@ -95,12 +96,15 @@ def written(
     calendar.add("VERSION", "2.0")
     calendar.add("CALSCALE", "GREGORIAN")
     calendar.add("METHOD", "PUBLISH")
-    calendar.add("NAME", _line(title))
-    calendar.add("X-WR-CALNAME", _line(title))
+    calendar.add("NAME", vText(_line(title)))
+    calendar.add("X-WR-CALNAME", vText(_line(title)))
     calendar.add("X-PUBLISHED-TTL", "PT1H")
     calendar.add("REFRESH-INTERVAL", timedelta(hours=1), parameters={"VALUE": "DURATION"})
+    seen: dict[str, int] = {}
     for shift in shifts:
-        digest = hashlib.sha256(f"{key}\n{shift.person}\n{shift.starts.astimezone(UTC):%Y%m%dT%H%M%S}".encode())
+        origin = f"{key}\n{shift.person}\n{shift.starts.astimezone(UTC):%Y%m%dT%H%M%S}"
+        seen[origin] = seen.get(origin, 0) + 1  # a final schedule has each once; other shifts may not
+        digest = hashlib.sha256((origin if seen[origin] == 1 else f"{origin}\n{seen[origin]}").encode())
         event = Event()
         event.add("UID", f"{digest.hexdigest()[:32]}@tocsin")
         event.add("DTSTAMP", stamp.astimezone(UTC))
@@ -147,7 +151,7 @@ class _Reader:
         title = _title(events[0])
         try:
             for event in events:
-                self._budget.bound(event)
+                self._budget.check(event)
                 self._zone_is_known(event)
             for occurrence in self._occurring(calendar, events):
                 self._add_event(occurrence)

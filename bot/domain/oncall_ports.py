@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bot.domain.incoming import Incoming
 from bot.domain.notice import Heard, Notice, Receipt
@@ -86,6 +86,7 @@ class Medium(Protocol):
         """
 
 
+@runtime_checkable
 class HearingMedium(Medium, Protocol):
     """A medium whose provider calls back, at /media/<name>/<what>."""
 

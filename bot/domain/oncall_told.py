@@ -212,7 +212,10 @@ def said_replaced(override: Override, directory: Directory, zone: str, by: str) 
     """To whoever has not to do it."""
     who = name(directory, override.person) or NOBODY
     why = f" ({override.why})" if override.why else ""
-    return f"{by} put {who} on call instead of you{why}, {full(override.starts, override.ends, zone)}."
+    span = full(override.starts, override.ends, zone)
+    if who == by:
+        return f"{by} is on call for {override.schedule} instead of you{why}, {span}. There is nothing to do for you."
+    return f"{by} put {who} on call for {override.schedule} instead of you{why}, {span}."
 
 
 def said_replacing(override: Override, zone: str, by: str) -> str:

@@ -82,8 +82,8 @@ def severity_changed(
     ]
     policies = rules.policies_of(routes)
     why = f"a route for {severity} matches"
-    change = change.then(partial(paging.paged_as_well, policies=policies, now=now, why=why))
-    return change.then(partial(paging.worse, before=before, now=now))
+    change = change.then(partial(paging.worse, before=before, now=now))  # first: further policies would seem to page already
+    return change.then(partial(paging.paged_as_well, policies=policies, now=now, why=why))
 
 
 def asked(incident: Incident, wanted: Policy | str, why: str, actor: Actor, rules: Rules, now: datetime) -> Change:

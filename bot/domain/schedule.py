@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from bot.domain.holiday import EARLIEST, LATEST, is_holiday
 from bot.domain.intervals import Interval, common, cut, united, without
 from bot.domain.rotation import MOST_TURNS, Rotation
-from bot.domain.wall_clock import DAYS, around, day_window, last, length, zone_of
+from bot.domain.wall_clock import around, day_window, last, length, zone_of
+from bot.domain.windows import DAYS
 from bot.errors import BadInput
 
 LONGEST = timedelta(days=1100)  # that one answer may cover
@@ -202,6 +203,7 @@ def _of_layer(layer: Layer, feed: Iterable[Shift], zone: ZoneInfo, times: Sequen
         return [
             _Span(shift.person, begin, min(end or stop, stop), layer.name)
             for shift in feed
+            if times and shift.starts < times[-1][1] and times[0][0] < shift.ends
             for begin, stop in cut((shift.starts.astimezone(UTC), shift.ends.astimezone(UTC)), times)
             if shift.person and (end is None or begin < end)
         ]

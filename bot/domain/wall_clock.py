@@ -10,9 +10,9 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from bot.domain.naming import nearest
+from bot.domain.windows import DAYS
 from bot.errors import BadInput
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SECOND = timedelta(seconds=1)
 LONGEST_CHANGE = timedelta(hours=25)  # Samoa skipped a whole day
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

@@ -97,7 +97,8 @@ def read(shape: type[M], given: Mapping[str, Any]) -> M:
     try:
         return shape.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        found = error.errors(include_input=False, include_url=False)
+        first = min(found, key=lambda one: one["type"] != "extra_forbidden")  # a name with a slip is missing as well
         where = ".".join(str(part) for part in first["loc"])[:200]
         if first["type"] == "extra_forbidden":
             names = [info.alias or name for name, info in shape.model_fields.items()]

@@ -103,7 +103,7 @@ class CalendarSite:
 
 
 def window(now: datetime) -> tuple[datetime, datetime]:
-    """From a Monday about four weeks back until twelve weeks ahead, at midnight (UTC): the same all day, so that a calendar asked for again is too."""
+    """From a Monday about four weeks back until twelve weeks ahead, at midnight (UTC): the same all day, so that what is asked again is too."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - BACK - timedelta(days=midnight.weekday()), midnight + AHEAD + timedelta(days=1)
 

@@ -43,6 +43,10 @@ class Metrics:
         self._failures = counter("delivery_failures", "Attempts to deliver an effect that failed", "kind")
         self._escalations = counter("escalations", "Escalation levels paged", "policy")
         self._slack = counter("slack_calls", "Calls of Slack's Web API", "method", "outcome")
+        self._audit_findings = counter(
+            "audit_findings", "Next steps of open incidents that were missing or late", "what"
+        )
+        self._heartbeats = counter("heartbeats", "Heartbeats to the dead man's switch outside", "outcome")
         self._pending = gauge("outbox_pending", "Effects not yet delivered, timers included", "kind")
         self._due = gauge("outbox_due", "Effects that are due and not yet delivered", "kind")
         self._dead = gauge("outbox_dead", "Effects that were given up", "kind")
@@ -71,6 +75,13 @@ class Metrics:
 
     def escalated(self, policy: str) -> None:
         self._escalations.labels(policy).inc()
+
+    def audited(self, what: str) -> None:
+        """The auditor found something missing or late."""
+        self._audit_findings.labels(what).inc()
+
+    def heartbeat(self, outcome: str) -> None:
+        self._heartbeats.labels(outcome).inc()
 
     def slack_called(self, method: str, outcome: str) -> None:
         self._slack.labels(method, outcome).inc()

@@ -53,8 +53,7 @@ def schedule_facts(directory: Directory, found: Schedule, since: datetime, until
         "more": max(0, len(shifts) - MOST_SHIFTS),
         "gaps": [_span(one.starts, one.ends) for one in gaps_of(found, since, until)[:MOST_SHIFTS]],
         "overlaps": [
-            {**_span(one.starts, one.ends), "words": one.words}
-            for one in coverage.overlaps(found, since, until, names)
+            {**_span(one.starts, one.ends), "words": one.words} for one in coverage.overlaps(found, since, until, names)
         ],
     }
 

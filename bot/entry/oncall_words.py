@@ -210,6 +210,9 @@ def quiet_hours(text: str, zone: str) -> tuple[tuple[Window, ...], tuple[str, ..
         raise BadInput(
             "When, and for what? For example `/oncall quiet 22:00-07:00 warning,info`, or `/oncall quiet off`."
         )
+    wrong = next((word for word in spoken if word[:1].isdigit() and not hours.match(word)), "")
+    if wrong:
+        raise BadInput(f"{wrong[:40]!r} is not two times of day; write them like 22:00-07:00.")
     return (recurring(" ".join(spoken), zone),), severities[:20]
 
 

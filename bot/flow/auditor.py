@@ -29,8 +29,8 @@ URGENT = frozenset({"alarm", "bundle", "escalate", "fall_back", "page", "still_a
 Beat = Callable[[bool], Awaitable[object]]
 
 
-async def _no_heartbeat(well: bool) -> None:
-    return None
+async def no_heartbeat(well: bool) -> None:
+    """Nobody outside is told."""
 
 
 class Auditor:
@@ -40,7 +40,7 @@ class Auditor:
         self,
         store: Store,
         clock: Clock,
-        beat: Beat = _no_heartbeat,
+        beat: Beat = no_heartbeat,
         observe: Callable[[str], None] = lambda what: None,
     ) -> None:
         self._store = store
@@ -195,6 +195,5 @@ def _otherwise(page: Page, now: datetime) -> tuple[Effect, ...]:
     if found is None:
         return ()
     turn, target = found
-    key = page.key.rpartition(f"{target}:")[2] if page.key.rpartition(f"{target}:")[1] else ""
-    method = Method(key=key, medium=page.medium, address=page.address)
+    method = Method(key=page.key.split(":", 6)[-1].partition(":")[2], medium=page.medium, address=page.address)
     return (oncall_effects.fall_back(oncall_effects.page(turn, target, Step(method=method), now), now),)

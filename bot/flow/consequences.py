@@ -216,11 +216,10 @@ class Consequences:
         severity = self._worst(incident.severity, tuple(one.worse))
         change = change.then(partial(lifecycle.severity_set, severity=severity, actor=TOCSIN, now=self._now))
         policies = self._rules.policies_of(route for each in news for route in each.routes)
-        change = change.then(partial(paging.paged_as_well, policies=policies, now=self._now))
         rank = self._rules.signal.taxonomy.rank
-        if min(rank(each.severity) for each in news) < rank(before):
+        if min(rank(each.severity) for each in news) < rank(before):  # first: further policies would seem to page already
             change = change.then(partial(paging.worse, before=before, now=self._now))
-        return change
+        return change.then(partial(paging.paged_as_well, policies=policies, now=self._now))
 
     def _worst(self, severity: str, firing: tuple[Passing, ...]) -> str:
         return self._rules.signal.taxonomy.worst([severity, *(each.severity for each in firing)])

@@ -67,10 +67,8 @@ class Duty:
         grouped = [key for key, one in directory.schedules.items() if one.slack_group]
 
         async def work(tx: Tx) -> None:
-            for key in grouped:
-                if await tx.once(f"user_group:{key}", now + REPAIRED_EVERY, now):
-                    wanted.append(oncall_effects.user_group(key, now))
-            await tx.ask(wanted)
+            old = [key for key in grouped if await tx.once(f"user_group:{key}", now + REPAIRED_EVERY, now)]
+            await tx.ask([*wanted, *(oncall_effects.user_group(key, now) for key in old)])
 
         await self._store.write(work)
 

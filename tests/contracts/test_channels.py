@@ -10,8 +10,12 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 import pytest
+import yaml
 from pydantic import BaseModel, SecretStr
 
+from bot.config.secrets import Secrets
+from bot.config.validate import validate
+from bot.config.yaml import read
 from bot.domain.notice import Notice, Receipt
 from bot.domain.oncall_ports import Medium
 from bot.domain.severity import MEDIA
@@ -104,3 +108,43 @@ def test_the_documentation_tells_the_kind(module: ModuleType) -> None:
     name = module.__name__.rpartition(".")[2]
     row = next(line for line in page.splitlines() if line.startswith(f"| [`{name}`]"))
     assert row.split("|")[3].strip() in (module.KIND, "you say it")
+
+
+def examples() -> dict[str, dict[str, Any]]:
+    """What the documentation sets up, by name; without those that leave something out."""
+    page = (Path(__file__).parents[2] / "docs/media/README.md").read_text(encoding="utf-8")
+    found: dict[str, dict[str, Any]] = {}
+    for block in re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S):
+        found |= {} if "…" in block else yaml.safe_load(block.replace("channels:\n", ""))
+    return found
+
+
+class Environment(dict[str, str]):
+    """Every reference leads to something."""
+
+    def __missing__(self, name: str) -> str:
+        return (
+            "json://localhost/{address}"
+            if name == "SIGNAL_URL"
+            else "https://x.example/"
+            if name.endswith("URL")
+            else "k" * 32
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name]
+
+
+@pytest.mark.parametrize("name", examples())
+@pytest.mark.parametrize("resolve", [True, False], ids=["with secrets", "without secrets"])
+def test_what_the_documentation_sets_up_is_right(name: str, resolve: bool, tmp_path: Path) -> None:
+    example = examples()[name]
+    kind = example.pop("type", name)
+    own = {key: value for key, value in example.items() if key not in ("per_minute", "bundle", "template")}
+    (tmp_path / "tocsin.yaml").write_text(yaml.safe_dump(own), encoding="utf-8")
+    document, _ = read(tmp_path / "tocsin.yaml", "tocsin.yaml")
+    _, problems = validate(CHANNELS[kind].Params, document, own, (), Secrets(Environment(), tmp_path, resolve))
+    assert [str(one) for one in problems] == []

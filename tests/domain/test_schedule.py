@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.schedule import (
@@ -371,6 +371,7 @@ def situations(draw: st.DrawFn) -> tuple[Schedule, datetime, datetime]:
     return schedule(*layers, zone=zone, overrides=tuple(overrides)), since, until
 
 
+@settings(max_examples=50)
 @given(situations())
 def test_shifts_say_the_same_as_who_is_on_call_at_every_border(given: tuple[Schedule, datetime, datetime]) -> None:
     shop, since, until = given
@@ -383,6 +384,7 @@ def test_shifts_say_the_same_as_who_is_on_call_at_every_border(given: tuple[Sche
                 assert there == set(on_call(shop, at)), at
 
 
+@settings(max_examples=50)
 @given(situations())
 def test_nobody_has_two_shifts_at_once_and_they_are_in_order_and_inside(
     given: tuple[Schedule, datetime, datetime],
@@ -398,6 +400,7 @@ def test_nobody_has_two_shifts_at_once_and_they_are_in_order_and_inside(
             assert one.ends < other.starts or one.by != other.by
 
 
+@settings(max_examples=50)
 @given(situations())
 def test_a_hand_over_is_where_the_people_change(given: tuple[Schedule, datetime, datetime]) -> None:
     shop, since, until = given
@@ -411,6 +414,7 @@ def test_a_hand_over_is_where_the_people_change(given: tuple[Schedule, datetime,
     assert next_change(shop, since, until - since - datetime.resolution) == (later[0] if later else None)
 
 
+@settings(max_examples=50)
 @given(situations(), st.integers(1, 99))
 def test_a_part_of_the_time_is_cut_out_of_the_whole(given: tuple[Schedule, datetime, datetime], share: int) -> None:
     shop, since, until = given

@@ -23,7 +23,7 @@ from bot.domain.runbook import Runbook
 from bot.domain.silencing import Wish
 from bot.domain.timeline import Entry
 from bot.entry.slack.app import SocketMode, build, http_routes
-from bot.entry.slack.ports import Flows
+from bot.entry.slack.ports import Flows, OnCallFlows
 from bot.errors import BadInput
 from bot.practice.workspace.site import WorkspaceSettings
 from bot.practice.workspace.state import Message
@@ -45,9 +45,11 @@ class FakeFlows:
     runs: list[Run] = field(default_factory=lambda: [waiting_run()])
     silences: Any = None
     of_alerts: dict[str, str] = field(default_factory=lambda: {"service": "checkout"})
+    oncall: OnCallFlows | None = None
 
     def flows(self) -> Flows:
-        return Flows(self, self, self, self, self, lambda: DIRECTORY, self.once, self.silences or FakeSilences(self))  # type: ignore[arg-type]
+        silences = self.silences or FakeSilences(self)
+        return Flows(self, self, self, self, self, lambda: DIRECTORY, self.once, silences, self.oncall)  # type: ignore[arg-type]
 
     async def _did(self, *call: Any) -> str:
         if self.gate is not None:
@@ -96,6 +98,9 @@ class FakeFlows:
         return SimpleNamespace(
             incident=found, alerts=[AlertState(alert(), NOW, NOW)], runs=self.runs, timeline=timeline, pages=[]
         )
+
+    async def page(self, incident_id: int | None, target: str, why: str, actor: Actor) -> str:
+        return await self._did("page", incident_id, target, why, actor.id)
 
     async def still_at_it(self, incident_id: int, actor: Actor) -> str:
         return await self._did("still_at_it", incident_id, actor.id)
@@ -180,8 +185,10 @@ class Desk:
     flows: FakeFlows
     channel: str
 
-    async def command(self, text: str, user: str = "U0ADA", channel: str = "") -> dict[str, Any]:
-        return await self.site.workspace.acts.command(user, channel or self.channel, "/incident", text)
+    async def command(
+        self, text: str, user: str = "U0ADA", channel: str = "", command: str = "/incident"
+    ) -> dict[str, Any]:
+        return await self.site.workspace.acts.command(user, channel or self.channel, command, text)
 
     async def click(
         self, ts: str, action_id: str, user: str = "U0ADA", channel: str = "", **chosen: Any
@@ -214,13 +221,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def slack(mode: str, patience: float = 2.0) -> AsyncIterator[Desk]:
-    """`mode` is socket or http."""
+async def slack(mode: str, patience: float = 2.0, oncall: OnCallFlows | None = None) -> AsyncIterator[Desk]:
+    """`mode` is socket or http. With `oncall` there is `/oncall` as well."""
     async with listening(WorkspaceSettings(rate_limits=False)) as site:
         gateway = SlackGateway("xoxb-practice", base_url=f"{site.url}/api/", pace=1000)
         found = site.workspace.state.add_channel("inc-7", "U0TOCSIN")
         found.members.append("U0ADA")
-        fakes = FakeFlows(open_incidents=[incident(channel_id=found.id)])
+        fakes = FakeFlows(open_incidents=[incident(channel_id=found.id)], oncall=oncall)
         app = build(gateway, fakes.flows(), "practice-signing-secret", patience)
         reached = _by_socket(site, app) if mode == "socket" else _by_http(site, app)
         try:

@@ -103,7 +103,7 @@ class FakeGroups:
 
 @dataclass
 class FakeProfiles:
-    profile: Profile = Profile()
+    profile: Profile = field(default_factory=Profile)
 
     async def of(self, slack_id: str) -> Profile:
         return self.profile

@@ -11,9 +11,9 @@ from bot.domain.incident import Incident
 from bot.domain.lifecycle import declared
 from bot.domain.overriding import Wish
 from bot.domain.page import Page, PageState
+from bot.domain.schedule import Layer, Schedule, Shift
 from bot.domain.silence import Silence
 from bot.errors import BadInput, GaveUp, TryLater
-from bot.domain.schedule import Layer, Schedule, Shift
 from bot.flow.feeds import Calendar, Feeds
 from tests.flow.oncall_house import ADA, BOB, POLICY, SHOP, TRIAL, OnCallHouse, at, oncall_house
 

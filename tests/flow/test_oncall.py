@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.page import Page, PageState
 from bot.domain.oncall_told import said_standing
 from bot.domain.overriding import Wish
+from bot.domain.page import Page, PageState
 from bot.errors import BadInput
 from tests.flow.oncall_house import ADA, BOB, CHEN, MALLORY, SHOP, OnCallHouse, at, oncall_house
 
@@ -87,7 +87,7 @@ async def test_the_next_turns_are_over_all_schedules_and_for_strangers_there_are
         ("shop", at("03-16T08:00")),
     ]
     assert (await house.looking.turns("bob", ADA))[1][0].schedule == "trial"
-    with pytest.raises(BadInput, match="not among the people of oncall.yaml.*slack: U0MAL"):
+    with pytest.raises(BadInput, match=r"not among the people of oncall\.yaml.*slack: U0MAL"):
         await house.looking.turns("", MALLORY)
 
 

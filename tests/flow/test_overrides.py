@@ -37,7 +37,7 @@ async def test_whoever_is_replaced_and_whoever_replaces_them_is_told_in_their_ow
     await house.overrides.create(Wish("shop", "bob", now, now + timedelta(hours=2), "ill"), ADA)
     await house.settle()
     assert any(
-        "Ada Lovelace put Bob Kahn on call instead of you (ill), from Sun 2026-03-01 22:00 EST" in one
+        "Ada Lovelace put Bob Kahn on call for shop instead of you (ill), from Sun 2026-03-01 22:00 EST" in one
         for one in house.words("person:chen")
     )
     assert any(
@@ -88,7 +88,7 @@ async def test_strangers_change_nothing(house: OnCallHouse, actor: Actor) -> Non
         house.preferences.zone("UTC", actor),
         house.contacts.add("sms", "+4915112345678", actor),
     ):
-        with pytest.raises(BadInput, match="not among the people of oncall.yaml"):
+        with pytest.raises(BadInput, match=r"not among the people of oncall\.yaml"):
             await work
 
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import os
 import sys
 import time
@@ -15,26 +13,28 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
+from bot.cli.common import set_up_logs
 from bot.domain import effects
-from bot.domain.effects import Effect
 from bot.domain.escalation import Level, Policy, Track
 from bot.domain.incident import Change, Incident, entered
 from bot.domain.people import Directory, Person
 from bot.domain.ports import Clock, Store
+from bot.flow.worker import Worker
 from bot.store import open_store
-from tests.support.fakes import FakeRoom
 from tests.support.house import House, rules
 
 AT_ONCE = 500
-PEOPLE = {f"p{number}": Person(key=f"p{number}", name=f"P{number}", slack=f"U{number}") for number in range(50)}
+PEOPLE = {f"p{number}": Person(key=f"p{number}", name=f"P{number}", slack=f"U{number}") for number in range(2)}
 
 
-def policy(timeout: timedelta) -> Policy:
-    levels = tuple(Level(targets=(f"person:p{number}",), timeout=timeout) for number in range(2))
-    return Policy(key="shop", levels=levels)
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def incident(number: int, opened_at: datetime, timeout: timedelta) -> Incident:
+    levels = tuple(Level(targets=(f"person:{key}",), timeout=timeout) for key in PEOPLE)
     return Incident(
         id=number,
         title=f"Broken on service {number}",
@@ -44,26 +44,25 @@ def incident(number: int, opened_at: datetime, timeout: timedelta) -> Incident:
         channel_name=f"inc-{number}",
         card_ts="1.0",
         opened_at=opened_at,
-        tracks=(Track(policy=policy(timeout)),),
+        tracks=(Track(policy=Policy(key="shop", levels=levels)),),
     )
 
 
 async def seed(store: Store, dues: Sequence[datetime], timeout: timedelta = timedelta(hours=1)) -> None:
     """Incident n has its first escalation at the n-th of these times."""
-    for some in _pieces(list(enumerate(dues, start=1))):
-        changes = [_opened(number, due, timeout) for number, due in some]
-        await store.write(lambda tx, changes=changes: tx.save(*changes))
+    for some in _pieces([_opened(number, due, timeout) for number, due in enumerate(dues, start=1)]):
+        await store.write(lambda tx, some=some: tx.save(*some))
 
 
 def _opened(number: int, due: datetime, timeout: timedelta) -> Change:
-    change = entered(incident(number, due - timeout, timeout), "opened", f"INC-{number} opened", due - timeout)
+    at = due - timedelta(minutes=5)
+    change = entered(incident(number, at, timeout), "opened", f"INC-{number} opened", at)
     return change.ask(effects.escalate(number, 1, 0, 0, due))
 
 
 async def seed_others(store: Store, count: int, due: datetime) -> None:
     """So many timers that are not due for long."""
-    every = (effects.escalate(10_000_000 + number, 1, 0, 0, due) for number in range(count))
-    for some in _pieces(list(every)):
+    for some in _pieces([effects.escalate(10_000_000 + number, 1, 0, 0, due) for number in range(count)]):
         await store.write(lambda tx, some=some: tx.ask(some))
 
 
@@ -71,68 +70,39 @@ def _pieces(every: list[Any]) -> Iterator[list[Any]]:
     return (every[start : start + AT_ONCE] for start in range(0, len(every), AT_ONCE))
 
 
-class LoggingRoom(FakeRoom):
-    """What it pages is a line in a file, as somebody outside would have it after this process is dead."""
+class Log:
+    """Stands for whoever is paged. A page that may have left before is looked for first, as a message is in Slack."""
 
-    def __init__(self, log: Path) -> None:
-        super().__init__()
-        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     async def page(self, incident: Incident, target: str, level: int, key: str, again: bool, address: str = "") -> str:
-        if again and key in paged_keys(self._path):  # as Slack is searched for a message with this key
-            return "ts-again"
-        os.write(self._log, f"{key} {time.time():.6f}\n".encode())
+        if not again or key not in paged(self._path):
+            os.write(self._file, f"{key} {time.time():.6f}\n".encode())
         return "ts"
 
-    @classmethod
-    def over(cls, log: Path) -> LoggingRoom:
-        room = cls(log)
-        room._path = log
-        return room
 
-    _path: Path = Path()
+def paged(log: Path) -> list[str]:
+    """The keys of the pages that have left, in order."""
+    return [line.split(" ")[0] for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def paged_keys(log: Path) -> list[str]:
-    if not log.exists():
-        return []
-    return [line.split(" ")[0] for line in log.read_text().splitlines()]
-
-
-class Working(House):
-    """A house on a clock that runs, with these people."""
-
-    def __init__(self, store: Store, clock: Clock, room: FakeRoom) -> None:
-        self._given_room = room
-        super().__init__(store, rules(directory=Directory(people=PEOPLE)), clock=clock)  # type: ignore[arg-type]
-
-
-def house(store: Store, clock: Clock, room: FakeRoom) -> House:
-    """The whole flow with this room instead of the house's own."""
+def house(store: Store, clock: Clock, page: Any, owner: str = "one") -> House:
+    """The whole flow; pages through Slack go to `page`."""
     made = House(store, rules(directory=Directory(people=PEOPLE)), clock=clock)  # type: ignore[arg-type]
-    own = made.room
-    for name in ("page",):
-        setattr(own, name, getattr(room, name))
+    made.room.page = page  # type: ignore[method-assign]
+    made.worker = Worker(store, made.handlers, clock, owner, made.housekeeping.row_died)
     return made
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def main(url: str, log: str, owner: str) -> None:
+    set_up_logs("error", "console")
     store = await open_store(url)
-    made = house(store, now, LoggingRoom.over(Path(log)))
-    made.worker._owner = owner
-    await made.worker.take_back()
-    await made.worker.run()
+    worker = house(store, now, Log(Path(log)).page, owner).worker
+    await worker.take_back()
+    await worker.run()
 
-
-def kinds(asked: Sequence[Effect]) -> set[str]:
-    return {effect.kind for effect in asked}
-
-
-_numbers = itertools.count(1)
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    uvloop.run(main(*sys.argv[1:4]))

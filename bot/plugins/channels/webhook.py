@@ -1,7 +1,7 @@
 """A signed webhook: Tocsin's messages as JSON, to a program of your own.
 
-*Set-up*: give the receiver's address as `url` and at least one secret (16 characters or more) as `secrets`. Each request is a POST with
-`X-Tocsin-Id` (the message's key, the same each time it is sent), `X-Tocsin-Timestamp` (seconds since 1970, of this attempt) and
+*Set-up*: give the receiver's address as `url` and at least one secret (16 characters or more) in `secrets`, by reference. Each request is a POST
+with `X-Tocsin-Id` (the message's key, the same each time it is sent), `X-Tocsin-Timestamp` (seconds since 1970, of this attempt) and
 `X-Tocsin-Signature`: `v1=` and HMAC-SHA256 in lower-case hexadecimal over `<id>.<timestamp>.<body>`, one for each secret, with spaces between. To
 change the secret put the new one first, let the receiver take it, then take the old one out. The receiver compares in constant time, refuses what
 is older than five minutes, and answers 2xx once it has kept the message.
@@ -39,7 +39,7 @@ ID = 255
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: SecretUrl = Field(description="where to send to, by reference when it is secret")
+    url: SecretUrl = Field(description="where to send to, by reference")
     secrets: Sequence[SecretStr] = Field(
         min_length=1, max_length=5, description="what requests are signed with, by reference; the new one first"
     )
