@@ -293,7 +293,7 @@ def page(
     said(person, config, work)
 
 
-commands.command("test-me")(oncall_own.tested)
+commands.command("test-me")(oncall_own.try_out)
 commands.add_typer(oncall_own.contact, name="contact")
 commands.command("notify")(oncall_own.notify)
 commands.command("quiet")(oncall_own.quiet)

@@ -10,7 +10,7 @@ from bot import app
 from bot.cli.common import DEFAULT_FOLDER, ConfigFolder
 from bot.cli.oncall_shown import Json, Looked, looked, said, zone_of
 from bot.cli.runs import Who, who
-from bot.domain.contact_told import said_rules, said_tested, said_way
+from bot.domain.contact_told import Tested, said_rules, said_tested, said_way
 from bot.domain.people import Actor
 from bot.entry.oncall_facts import own_facts, tested_facts
 from bot.entry.oncall_words import named_zone, notify_rules, quiet_hours, yes_or_no
@@ -67,14 +67,14 @@ def import_(person: Who = "", config: ConfigFolder = DEFAULT_FOLDER) -> None:
     said(person, config, lambda tocsin, actor: tocsin.contacts.take_profile(actor))
 
 
-def tested(
+def try_out(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="a method or medium; all when not given")] = "",
     person: Who = "",
     as_json: Json = False,
     config: ConfigFolder = DEFAULT_FOLDER,
 ) -> None:
     """Send yourself a test by every method that is verified. Exit code 1 when one could not be sent."""
-    failed = []
+    failed: list[Tested] = []
 
     async def look(tocsin: app.Tocsin) -> Looked:
         found = await tocsin.contacts.test(method, who(person, tocsin.config.directory))

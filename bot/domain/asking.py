@@ -101,7 +101,11 @@ def target(directory: Directory, text: str, actor: Actor) -> str:
 
 def known(directory: Directory, name: str) -> bool:
     """Whether it is a schedule, a group or a person."""
-    return name in directory.groups or maybe_schedule(directory, name) is not None or maybe_person(directory, name) is not None
+    return (
+        name in directory.groups
+        or maybe_schedule(directory, name) is not None
+        or maybe_person(directory, name) is not None
+    )
 
 
 def closest(wrong: str, known: Iterable[str]) -> str:

@@ -167,7 +167,8 @@ def said_standing(one: Standing, zone: str, now: datetime) -> str:
 def said_turn(turn: Turn, zone: str, now: datetime, *, schedule: bool = False) -> str:
     """`Fri 27 Nov 18:00 to 20:00 CET: Ada (nights)`; a gap as `NOBODY`."""
     where = f"{turn.schedule}: " if schedule else ""
-    span = between(turn.starts, turn.ends, zone, now)
+    running = turn.starts == now  # it was cut there: it began before
+    span = f"now until {at(turn.ends, zone, now)}" if running else between(turn.starts, turn.ends, zone, now)
     if turn.kind == "gap":
         return f"{span}: {where}NOBODY, {lasting(turn.ends - turn.starts)}"
     if turn.kind == "overlap":
@@ -242,12 +243,13 @@ def said_asked(swap: Swap, directory: Directory, zone: str) -> str:
 
 
 def asks_you(swap: Swap, directory: Directory, zone: str) -> str:
-    """To whoever is asked."""
-    why = f" Why: {swap.why}" if swap.why else ""
-    return (
-        f"{name(directory, swap.asker)} asks you to be on call for {swap.schedule} "
-        f"{full(swap.starts, swap.ends, zone)}.{why} Without an answer before it begins nothing changes."
-    )
+    """To whoever is asked; a line each."""
+    lines = [
+        f"{name(directory, swap.asker)} asks you to be on call for {swap.schedule} {full(swap.starts, swap.ends, zone)}.",
+        f"Why: {swap.why}" if swap.why else "",
+        "Without an answer before it begins nothing changes.",
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def said_answered(swap: Swap, directory: Directory, zone: str) -> str:

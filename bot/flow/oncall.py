@@ -103,8 +103,8 @@ class OnCall:
             found = [
                 _turn(directory, key, shift)
                 for key, one in directory.schedules.items()
-                for shift in schedules.shifts(one, now, now + NEXT_WITHIN)
-                if shift.person == somebody.key
+                for shift in schedules.shifts(one, now, now + 2 * NEXT_WITHIN)  # the last one is not to be cut
+                if shift.person == somebody.key and shift.starts < now + NEXT_WITHIN
             ]
             return tuple(sorted(found, key=lambda turn: (turn.starts, turn.schedule))[:MOST_NEXT])
 

@@ -16,6 +16,7 @@ from bot.domain.overriding import WHY_LIMIT
 from bot.domain.people import Directory
 from bot.domain.roster import Swap
 from bot.domain.schedule import Override
+from bot.domain.silence_told import counted
 from bot.room import blocks as kit
 from bot.room import mrkdwn
 from bot.room.blocks import Block
@@ -69,7 +70,7 @@ def preview(found: Preview, zone: str, now: datetime) -> list[str]:
     gaps = sum(one.kind == "gap" for one in found.turns)
     overlaps = sum(one.kind == "overlap" for one in found.turns)
     if gaps or overlaps:
-        lines.append(f"{_counted(gaps, 'gap')}, {_counted(overlaps, 'overlap')}")
+        lines.append(f"{counted(gaps, 'gap')}, {counted(overlaps, 'overlap')}")
     return lines
 
 
@@ -128,7 +129,3 @@ def override_form(schedule: str, directory: Directory, zone: str, about: Mapping
         kit.context("Whoever is replaced, and whoever replaces them, is told."),
     ]
     return modal(OVERRIDE_VIEW, mrkdwn.plain(f"Override {schedule}", 24), "Override", shown, {**about, "zone": zone})
-
-
-def _counted(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"

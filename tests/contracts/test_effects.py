@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from bot import app
-from bot.domain import effects
+from bot.domain import effects, oncall_effects
 from bot.domain.incoming import Incoming, Parsed
 from bot.errors import BadInput
 from bot.plugins import discover
@@ -25,7 +25,7 @@ PLUGINS = [(kind, name, module) for kind in KINDS for name, module in discover(k
 
 async def test_every_effect_is_delivered_by_something_and_nothing_else_is(tmp_path: Path) -> None:
     async with program(tmp_path) as it:
-        assert set(it.tocsin.worker._handlers) == set(effects.KINDS) == set(MADE)
+        assert set(it.tocsin.worker._handlers) == {*effects.KINDS, *oncall_effects.KINDS} == set(MADE)
 
 
 @pytest.mark.parametrize(("kind", "name", "module"), PLUGINS, ids=[f"{kind}-{name}" for kind, name, _ in PLUGINS])

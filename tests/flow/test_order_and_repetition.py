@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.config import SourceConfig
-from bot.domain import effects
+from bot.domain import effects, oncall_effects
 from bot.domain.alert import Alert
 from bot.domain.effects import Effect
 from bot.domain.flapping import Flapping
@@ -89,7 +89,7 @@ class Play:
         self.store, self.day, self.clock = store, day, HandClock()
         rules = day.rules()
         self.intakes = [Intake(store, self.clock, lambda: rules) for _ in range(intakes)]
-        handlers = {**dict.fromkeys(effects.KINDS, unseen), **self.intakes[0].handlers()}
+        handlers = {**dict.fromkeys((*effects.KINDS, *oncall_effects.KINDS), unseen), **self.intakes[0].handlers()}
         self.worker = Worker(store, handlers, self.clock, "play", died)
 
     async def silenced(self) -> None:

@@ -100,7 +100,7 @@ def test_a_preview_counts_what_is_wrong() -> None:
     )
     assert oncall.preview(Preview("shop", NOW, NOW + 2 * DAY, turns), "Europe/Berlin", NOW) == [
         "*shop*, Sun 01 Mar 04:00 to Tue 03 Mar 04:00 CET (Europe/Berlin)",
-        "• Sun 01 Mar 04:00 to Mon 02 Mar 04:00 CET: Ada (week)",
+        "• now until tomorrow 04:00 CET: Ada (week)",
         "🔴 Mon 02 Mar 04:00 to Tue 03 Mar 04:00 CET: NOBODY, 24 h",
         "🟠 Ada and Bob at once",
         "1 gap, 1 overlap",

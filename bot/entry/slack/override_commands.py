@@ -6,6 +6,7 @@ import re
 
 from bot.domain import asking
 from bot.domain.overriding import Wish
+from bot.domain.silence_told import counted
 from bot.entry.oncall_words import EXAMPLES, Words
 from bot.entry.slack.asked import Ask, Command, Reply, sections, told
 from bot.entry.slack.oncall_forms import override_form, zone_of_asker
@@ -70,7 +71,7 @@ class OverrideCommands:
         lines = oncall.overrides(overrides[:SHOWN], swaps[:SHOWN], directory, zone, self._flows.looking.now())
         left_out = len(overrides[SHOWN:]) + len(swaps[SHOWN:])
         more = [f"and {left_out} more"] if left_out else []
-        head = f"{len(overrides)} overrides, {len(swaps)} swaps asked for"
+        head = f"{counted(len(overrides), 'override')}, {counted(len(swaps), 'swap')} asked for"
         return Reply(head, kit.bounded(sections([f"*{head}*", *lines, *more])))
 
     async def swap(self, ask: Ask) -> Reply:
