@@ -44,7 +44,7 @@ def calendar(
         name, address = await tocsin.oncall.calendar(what, actor)
         return f"Subscribe to {name} at\n{address}\nWhoever has this address can read it without a password: do not post it."
 
-    said(person, config, work)
+    said(person, config, work, fresh=False)
 
 
 def export(

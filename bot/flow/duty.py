@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 
+import structlog
+
 from bot.domain import duty_told, effects, oncall_effects, oncall_notices, oncall_told
 from bot.domain import schedule as schedules
 from bot.domain.duty_told import HandOver
@@ -19,6 +21,7 @@ from bot.domain.people import Directory
 from bot.domain.ports import Clock, Delivery, Store, Tx
 from bot.domain.rules import CurrentRules
 from bot.domain.schedule import Schedule
+from bot.errors import BadInput
 from bot.flow.delivery import Handler, Record, payload
 from bot.flow.oncall import as_it_was, gaps_of
 from bot.flow.roster import Rosters
@@ -31,6 +34,7 @@ NEXT_WITHIN = timedelta(days=62)
 REPAIRED_EVERY = timedelta(minutes=15)  # a user group that somebody changed by hand
 WARNED_AT = time(9, 0)  # UTC
 MOST_INCIDENTS = 500
+log = structlog.get_logger(__name__)
 
 
 class Duty:
@@ -77,10 +81,7 @@ class Duty:
         if directory is not self._seen or now - self._looked_at > DAY:
             self._seen, self._next, self._looked_at = directory, {}, now
         old = [key for key in directory.schedules if key not in self._next or (self._next[key] or now + DAY) <= now]
-        found = await asyncio.to_thread(
-            lambda: {key: schedules.next_change(directory.schedules[key], now, NEXT_WITHIN) for key in old}
-        )
-        self._next |= found
+        self._next |= await asyncio.to_thread(lambda: {key: _change(directory.schedules[key], now) for key in old})
 
     # -------------------------------------------------------------------------------------------- a turn ends
 
@@ -128,7 +129,7 @@ class Duty:
         watched = [one for one in directory.schedules.values() if one.layers and not one.gaps_are_meant]
 
         def look() -> dict[str, list[Turn]]:
-            return {one.key: gaps_of(one, now, now + LOOK_AHEAD) for one in watched}
+            return {one.key: _gaps(one, now) for one in watched}
 
         found = await asyncio.to_thread(look)
         wanted = [_warning(directory.schedules[key], gaps, day, now) for key, gaps in found.items() if gaps]
@@ -137,6 +138,23 @@ class Duty:
             await tx.ask(wanted)
 
         return record if wanted else None
+
+
+def _change(schedule: Schedule, now: datetime) -> datetime | None:
+    """Its next change; None also for a schedule that cannot be worked out, which must not hold up the others."""
+    try:
+        return schedules.next_change(schedule, now, NEXT_WITHIN)
+    except BadInput as error:
+        log.warning("a schedule cannot be worked out", schedule=schedule.key, why=str(error))
+        return None
+
+
+def _gaps(schedule: Schedule, now: datetime) -> list[Turn]:
+    try:
+        return gaps_of(schedule, now, now + LOOK_AHEAD)
+    except BadInput as error:
+        log.warning("a schedule cannot be worked out", schedule=schedule.key, why=str(error))
+        return []
 
 
 def _warning(schedule: Schedule, gaps: Sequence[Turn], day: str, now: datetime) -> Effect:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.effects import Effect, Priority
+from bot.domain.effects import Priority
 from bot.domain.ports import Store
 from bot.flow.worker import LEASE
 from bot.store import open_store
@@ -51,7 +51,7 @@ async def until(condition: Callable[[], bool], process: asyncio.subprocess.Proce
 
 
 async def decisions(url: str, count: int) -> Counter[int]:
-    """How often each incident was decided about."""
+    """How often each incident's first level was decided to be paged."""
     store = await open_store(url)
     found: Counter[int] = Counter()
     try:
@@ -60,7 +60,7 @@ async def decisions(url: str, count: int) -> Counter[int]:
             async def look(tx: object, start: int = start) -> None:
                 for number in range(start, min(start + 500, count + 1)):
                     entries = await tx.timeline(number)  # type: ignore[attr-defined]
-                    found[number] = sum(entry.kind == "paged" for entry in entries)
+                    found[number] = sum(entry.kind == "paged" and entry.data["level"] == 1 for entry in entries)
 
             await store.read(look)
     finally:
@@ -68,10 +68,14 @@ async def decisions(url: str, count: int) -> Counter[int]:
     return found
 
 
+def first(log: Path) -> list[str]:
+    """Pages of the first level. On a slow machine those of the second follow: what has not gone out in twenty seconds is paged elsewhere."""
+    return [key for key in paged(log) if ":1:0:1:" in key]
+
+
 def once_each(log: Path, count: int) -> None:
-    keys = Counter(paged(log))
-    assert len(keys) == count, "somebody was not paged"
-    assert set(keys.values()) == {1}, "somebody was paged twice"
+    assert len(set(first(log))) == count, "somebody was not paged"
+    assert set(Counter(paged(log)).values()) == {1}, "somebody was paged twice"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -83,7 +87,7 @@ async def test_ten_thousand_that_come_due_in_ten_seconds_all_fire_once(kind: str
     await seed(store, [begin + timedelta(milliseconds=number) for number in range(COUNT)])
     await store.close()
     async with working(url, log) as process:
-        await until(lambda: len(paged(log)) >= COUNT, process)
+        await until(lambda: len(first(log)) >= COUNT, process)
         await asyncio.sleep(1.0)
     once_each(log, COUNT)
     assert set((await decisions(url, COUNT)).values()) == {1}
@@ -97,9 +101,9 @@ async def test_killed_again_and_again_none_is_missed_and_none_comes_twice(kind: 
     await store.close()
     for share in (0.1, 0.4, 0.7):
         async with working(url, log) as process:
-            await until(lambda share=share: len(paged(log)) >= share * KILLED_COUNT, process)
+            await until(lambda share=share: len(first(log)) >= share * KILLED_COUNT, process)
     async with working(url, log) as process:
-        await until(lambda: len(paged(log)) >= KILLED_COUNT, process)
+        await until(lambda: len(first(log)) >= KILLED_COUNT, process)
         await asyncio.sleep(1.0)
     once_each(log, KILLED_COUNT)
     assert set((await decisions(url, KILLED_COUNT)).values()) == {1}
@@ -112,8 +116,8 @@ async def test_when_one_of_two_replicas_is_killed_the_other_goes_on(folder: Path
     await store.close()
     async with working(url, log, "two") as other:
         async with working(url, log, "one") as killed:
-            await until(lambda: len(paged(log)) >= KILLED_COUNT / 3, killed)
-        await until(lambda: len(paged(log)) >= KILLED_COUNT, other)
+            await until(lambda: len(first(log)) >= KILLED_COUNT / 3, killed)
+        await until(lambda: len(first(log)) >= KILLED_COUNT, other)
         await asyncio.sleep(1.0)
     once_each(log, KILLED_COUNT)
     assert set((await decisions(url, KILLED_COUNT)).values()) == {1}
@@ -127,7 +131,7 @@ async def test_what_a_dead_replica_had_taken_is_taken_over_when_its_lease_ends(f
     lease = await _taken_by_the_dead(store)
     await store.close()
     async with working(url, log, "two") as process:
-        await until(lambda: len(paged(log)) >= 1, process)
+        await until(lambda: len(first(log)) >= 1, process)
     at = float(log.read_text().split()[1])
     print(f"taken over {at - lease:.3f} s after the end of the lease")
     once_each(log, 1)
@@ -135,8 +139,7 @@ async def test_what_a_dead_replica_had_taken_is_taken_over_when_its_lease_ends(f
 
 
 async def _taken_by_the_dead(store: Store) -> float:
-    """Its escalation is decided, its page leased; when the lease ends, in seconds since the epoch."""
+    """Somebody has leased the escalation and is gone; when the lease ends, in seconds since the epoch."""
     taken = now()
-    (escalate,) = await store.claim("dead", taken, taken + LEASE, 1, (Priority.TIMER,))
-    assert isinstance(escalate.effect, Effect)
+    assert len(await store.claim("dead", taken, taken + LEASE, 1, (Priority.TIMER,))) == 1
     return (taken + LEASE).timestamp()

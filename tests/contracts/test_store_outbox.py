@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -489,3 +489,160 @@ async def test_settling_wakes_because_the_lane_is_free_again(store: Store) -> No
 async def test_waiting_ends_by_itself(store: Store) -> None:
     await store.wait_for_work(0)
     await store.wait_for_work(0.01)
+
+
+# ------------------------------------------------------------------------------------------------ timers that are decided together
+
+
+def timer(key: str, due: datetime = NOW, *, latest: bool = False, **payload: int) -> Effect:
+    return effect(key, due=due, priority=Priority.TIMER, latest=latest, **payload)
+
+
+async def decided(store: Store, now: datetime = NOW, limit: int = 10) -> list[str]:
+    """The keys of what was decided by one transaction."""
+    found: list[str] = []
+
+    async def decide(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+        found[:] = [delivery.effect.key for delivery in deliveries]
+
+    assert await store.settle_timers(lambda: now, limit, decide) == len(found)
+    return found
+
+
+async def test_timers_are_decided_once_the_earliest_first_and_not_before_they_are_due(store: Store) -> None:
+    await ask(
+        store,
+        *(timer(f"escalate:{number}", NOW - number * SECOND) for number in range(5)),
+        timer("escalate:later", NOW + SECOND),
+        effect("page:1", due=NOW - MINUTE, priority=Priority.PAGE),
+    )
+    assert await store.next_due(NOW, (Priority.TIMER,)) == NOW - 4 * SECOND
+    assert await decided(store, limit=3) == ["escalate:4", "escalate:3", "escalate:2"]
+    assert await decided(store) == ["escalate:1", "escalate:0"]
+    assert await decided(store) == []
+    assert await store.next_due(NOW, (Priority.TIMER,)) == NOW + SECOND
+    assert await decided(store, NOW + SECOND) == ["escalate:later"]
+    assert await store.next_due(NOW, (Priority.TIMER,)) is None
+
+
+async def test_what_is_decided_is_committed_with_its_settling_or_not_at_all(store: Store) -> None:
+    await ask(store, timer("escalate:1"), timer("escalate:2"))
+
+    async def decide(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+        await tx.ask([effect("page:1")])
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        await store.settle_timers(lambda: NOW, 10, decide)
+    assert await keys(store) == ["escalate:1", "escalate:2"], "still due, and nothing else"
+
+
+async def test_what_is_asked_for_again_by_the_decision_itself_stays_due(store: Store) -> None:
+    await ask(store, timer("escalate:1", latest=True, step=1), timer("escalate:2", latest=True))
+
+    async def decide(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+        await tx.ask([timer("escalate:1", NOW + MINUTE, latest=True, step=2)])
+
+    assert await store.settle_timers(lambda: NOW, 10, decide) == 2
+    assert await decided(store) == []
+    (again,) = await claim(store, NOW + MINUTE)
+    assert (again.effect.key, again.effect.payload) == ("escalate:1", {"step": 2})
+
+
+async def test_a_timer_that_was_decided_can_be_asked_for_again(store: Store) -> None:
+    await ask(store, timer("escalate:1", latest=True))
+    assert await decided(store) == ["escalate:1"]
+    await ask(store, timer("escalate:1", latest=True))
+    assert await decided(store) == ["escalate:1"]
+
+
+async def test_a_timer_that_is_leased_is_not_decided_and_counts_as_a_page_afterwards(store: Store) -> None:
+    await ask(store, timer("escalate:1"))
+    (delivery,) = await store.claim("one", NOW, NOW + MINUTE, 10, (Priority.TIMER,))
+    assert delivery.effect.priority is Priority.PAGE
+    assert await decided(store) == []
+    await settle(store, delivery, later(NOW + SECOND))
+    assert await decided(store, NOW + SECOND) == []
+    assert await keys(store, NOW + SECOND) == ["escalate:1"]
+
+
+async def test_only_rows_of_the_wanted_priorities_are_claimed(store: Store) -> None:
+    rows = [effect(f"row:{one.name}", priority=one) for one in Priority]
+    await ask(store, *rows)
+    first = await store.claim("one", NOW, NOW + MINUTE, 10, (Priority.PAGE, Priority.CARD))
+    assert [one.effect.key for one in first] == ["row:PAGE", "row:CARD"]
+    assert await store.next_due(NOW, (Priority.PAGE,)) == NOW + MINUTE, "when its lease ends"
+    rest = [one.effect.key for one in await claim(store)]
+    assert rest == ["row:TIMER", "row:CHANNEL", "row:APPROVAL", "row:CONTEXT", "row:COSMETICS"]
+
+
+async def test_many_that_wait_behind_others_of_their_lane_do_not_hide_what_is_ready(store: Store) -> None:
+    waiting = [effect(f"say:{number}", f"lane {number}", priority=Priority.CARD) for number in range(20)]
+    first = [effect(f"open:{number}", f"lane {number}", priority=Priority.CHANNEL) for number in range(20)]
+    await ask(store, *waiting, *first, effect("card:free"))
+    assert await keys(store, limit=5) == [f"open:{number}" for number in range(5)]
+    assert sorted(await keys(store, limit=16)) == sorted(["card:free", *(f"open:{n}" for n in range(5, 20))])
+    assert await keys(store) == []
+
+
+async def test_many_rows_are_asked_for_at_once_as_one_by_one(store: Store) -> None:
+    await ask(store, *(effect(f"say:{number}", latest=number % 2 == 0, number=number) for number in range(100)))
+    await ask(
+        store,
+        *(effect(f"say:{number}", due=NOW - SECOND, latest=number % 2 == 0, number=-number) for number in range(100)),
+    )
+    found = {one.effect.key: one for one in await claim(store, limit=200)}
+    assert len(found) == 100
+    assert all(found[f"say:{n}"].effect.payload == {"number": -n if n % 2 == 0 else n} for n in range(100))
+    assert all(found[f"say:{n}"].effect.due == (NOW - SECOND if n % 2 == 0 else NOW) for n in range(100))
+
+
+# ------------------------------------------------------------------------------------------------ a clock that jumps
+
+
+async def test_a_jump_moves_what_waits_and_its_leases_but_not_what_stands_for_a_time_of_day(store: Store) -> None:
+    await ask(
+        store,
+        effect("page:1", due=NOW + MINUTE),
+        effect("digest:1", due=NOW + MINUTE),
+        effect("digest:2"),
+        effect("say:1"),
+    )
+    tried, leased = await claim(store, limit=2)
+    assert (tried.effect.key, leased.effect.key) == ("digest:2", "say:1")
+    await settle(store, tried, later(NOW + MINUTE))
+    assert await store.shift(60 * MINUTE, {"digest"}, 0, {"noted": 5}) == 1
+    assert await store.next_due(NOW) == NOW + MINUTE, "the digest"
+    moved = NOW + 60 * MINUTE
+    assert await keys(store, NOW + MINUTE) == ["digest:1"]
+    assert await keys(store, moved) == [], "what was leased still is, and what was tried waits as long as it had to"
+    assert sorted(await keys(store, moved + MINUTE)) == ["digest:2", "page:1", "say:1"]
+    assert await store.read(lambda tx: tx.counter("noted")) == 5
+
+
+async def test_one_jump_moves_the_timers_once_whoever_sees_it(store: Store) -> None:
+    await ask(store, effect("page:1", due=NOW + MINUTE))
+    assert await store.shift(MINUTE, set(), 0, {"noted": 1}) == 1
+    assert await store.shift(MINUTE, set(), 0, {"noted": 2}) == 1
+    assert await store.next_due(NOW) == NOW + 2 * MINUTE
+    assert await store.read(lambda tx: tx.counter("noted")) == 1
+    assert await store.shift(-MINUTE, set(), 1, {}) == 2
+    assert await store.next_due(NOW) == NOW + MINUTE
+
+
+async def test_whoever_has_not_followed_a_jump_gets_nothing(store: Store) -> None:
+    await ask(store, effect("page:1"), timer("escalate:1"))
+    store.follow(0)
+    assert await store.shift(-MINUTE, set(), 0, {}) == 1
+    assert await claim(store) == []
+    assert await decided(store) == []
+    store.follow(1)
+    assert await decided(store) == ["escalate:1"]
+    assert await keys(store) == ["page:1"]
+
+
+async def test_what_is_noted_is_what_counts_from_then_on(store: Store) -> None:
+    await store.note({"a": 7, "b": -3})
+    await store.note({"a": 8})
+    assert await store.read(lambda tx: tx.counter("a")) == 8
+    assert await store.read(lambda tx: tx.counter("b")) == -3

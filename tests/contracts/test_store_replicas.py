@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from bot.domain import lifecycle
 from bot.domain.alert import Alert, AlertState
 from bot.domain.effects import Effect, Priority
 from bot.domain.lifecycle import Opening
-from bot.domain.ports import Settled, Store, Tx
+from bot.domain.ports import Delivery, Settled, Store, Tx
 from bot.domain.routing import Route
 from bot.domain.timeline import first_broken
 from bot.errors import TryLater
@@ -183,7 +183,61 @@ async def test_of_two_who_settle_one_wins(replicas: Replicas) -> None:
     assert answers == [False, True]
 
 
+async def test_of_many_who_decide_timers_at_once_each_is_decided_once(replicas: Replicas) -> None:
+    count = 60
+    rows = [effect(f"say:{n}", f"lane {n}", n).model_copy(update={"priority": Priority.TIMER}) for n in range(count)]
+    await replicas[0].write(lambda tx: tx.ask(rows))
+    found: list[int] = []
+
+    async def worker(store: Store) -> None:
+        while len(found) < count:
+            taken: list[int] = []
+
+            async def decide(tx: Tx, deliveries: Sequence[Delivery], taken: list[int] = taken) -> None:
+                taken[:] = [one.effect.payload["number"] for one in deliveries]
+
+            await store.settle_timers(lambda: NOW, 7, decide)
+            found.extend(taken)
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(40), asyncio.TaskGroup() as tasks:
+        for number in range(4):
+            tasks.create_task(worker(replicas[number % 2]))
+    assert sorted(found) == list(range(count))
+
+
+async def test_of_many_who_see_a_jump_of_the_clock_one_moves_the_timers(replicas: Replicas) -> None:
+    await replicas[0].write(lambda tx: tx.ask([effect("say:1", "lane")]))
+    counts = await asyncio.gather(*(replicas[n % 2].shift(MINUTE, set(), 0, {}) for n in range(8)))
+    assert set(counts) == {1}
+    assert await replicas[1].next_due(NOW) == NOW + MINUTE
+
+
 # ------------------------------------------------------------------------------------------------ PostgreSQL alone
+
+
+async def test_while_one_replica_decides_timers_another_waits_for_nothing(postgres: Replicas) -> None:
+    one, two = postgres
+    timer = effect("say:1", "lane").model_copy(update={"priority": Priority.TIMER})
+    await one.write(lambda tx: tx.ask([timer]))
+
+    async def decide(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+        async with asyncio.timeout(5):
+            assert await two.settle_timers(lambda: NOW, 10, _must_not) == 0
+
+    assert await one.settle_timers(lambda: NOW, 10, decide) == 1
+
+
+async def _must_not(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+    raise AssertionError("somebody else has them")
+
+
+async def test_the_clock_is_the_database_s(postgres: Replicas) -> None:
+    first = await postgres[0].clock()
+    second = await postgres[1].clock()
+    assert first is not None
+    assert second is not None
+    assert timedelta(0) <= second - first < MINUTE
 
 
 async def test_a_commit_on_one_replica_wakes_the_other(postgres: Replicas) -> None:

@@ -217,6 +217,6 @@ def test_hand_overs_in_words() -> None:
 def test_many_gaps_are_bounded_and_the_rest_is_counted() -> None:
     gaps = [Turn("shop", (), NOW + n * DAY, NOW + n * DAY + HOUR, kind="gap") for n in range(30)]
     subject, body = duty_told.said_gaps("shop", gaps, BERLIN, NOW)
-    assert subject == "shop: NOBODY is on call Sat 21 Nov 13:00 to 14:00 CET, and 29 more, within the next 7 days"
+    assert subject == "shop: NOBODY is on call now until today 14:00 CET, and 29 more, within the next 7 days"
     assert "and 20 more: /oncall gaps shop" in body
     assert len(body.splitlines()) == duty_told.MOST_GAPS + 3

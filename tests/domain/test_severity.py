@@ -88,9 +88,9 @@ def test_the_worst_is_the_first_in_the_list_and_what_is_not_known_comes_last() -
     ("severity", "media"),
     [
         ("info", ("log",)),
-        ("warning", ("log", "slack")),
-        ("error", ("log", "slack", "email")),
-        ("critical", ("log", "slack", "email", "sms", "call")),
+        ("warning", ("log", "slack", "chat")),
+        ("error", ("log", "slack", "chat", "email", "push", "webhook")),
+        ("critical", ("log", "slack", "chat", "email", "push", "sms", "call", "pager", "webhook")),
         ("mine", MEDIA),
     ],
 )

@@ -49,7 +49,8 @@ class FakeFlows:
 
     def flows(self) -> Flows:
         silences = self.silences or FakeSilences(self)
-        return Flows(self, self, self, self, self, lambda: DIRECTORY, self.once, silences, self.oncall)  # type: ignore[arg-type]
+        oncall = self.oncall or OnCallFlows(self, self, self, self)  # type: ignore[arg-type]
+        return Flows(self, self, self, self, self, lambda: DIRECTORY, self.once, silences, oncall)  # type: ignore[arg-type]
 
     async def _did(self, *call: Any) -> str:
         if self.gate is not None:
@@ -101,6 +102,12 @@ class FakeFlows:
 
     async def page(self, incident_id: int | None, target: str, why: str, actor: Actor) -> str:
         return await self._did("page", incident_id, target, why, actor.id)
+
+    async def accept(self, number: int, actor: Actor) -> Any:
+        return SimpleNamespace(words=await self._did("accept", number, actor.id))
+
+    async def decline(self, number: int, actor: Actor) -> Any:
+        return SimpleNamespace(words=await self._did("decline", number, actor.id))
 
     async def still_at_it(self, incident_id: int, actor: Actor) -> str:
         return await self._did("still_at_it", incident_id, actor.id)

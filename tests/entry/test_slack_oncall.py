@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.domain.overriding import Wish
-from bot.domain.people import Actor
+from bot.domain.people import Actor, Person
 from bot.entry.slack.asked import Ask, Reply
 from bot.entry.slack.oncall_commands import ALIASES, OnCallCommands
 from bot.entry.slack.ports import OnCallFlows
@@ -48,8 +50,8 @@ async def run(
 async def asked(
     house: OnCallHouse, text: str, actor: Actor, fakes: FakeFlows | None, modal: bool, channel: str = ""
 ) -> Reply:
-    flows = (fakes or FakeFlows()).flows()
-    reply = await OnCallCommands(flows, flows_of(house)).run(Ask(text, actor, channel, can_open_modal=modal))
+    flows = replace((fakes or FakeFlows()).flows(), oncall=flows_of(house))
+    reply = await OnCallCommands(flows).run(Ask(text, actor, channel, can_open_modal=modal))
     if reply.blocks:
         check_message(list(reply.blocks))
     return reply
@@ -106,7 +108,7 @@ async def test_a_command_is_answered_in_words(house: OnCallHouse, text: str, wor
 
 async def test_help_explains_every_subcommand(house: OnCallHouse) -> None:
     said = await run(house, "help")
-    commands = OnCallCommands(FakeFlows().flows(), flows_of(house))
+    commands = OnCallCommands(FakeFlows(oncall=flows_of(house)).flows())
     for command in commands.table.values():
         assert f"`/oncall {command.usage}`" in said
     assert set(ALIASES.values()) <= set(commands.table)
@@ -181,6 +183,15 @@ async def test_times_are_understood_as_people_write_them(
     await run(house, text)
     ((override,), _, _) = await house.overrides.listing()
     assert (override.starts, override.ends, override.person, override.why) == (at(starts), at(ends), person, why)
+
+
+async def test_somebody_called_like_a_day_is_no_time(house: OnCallHouse) -> None:
+    house.with_directory(
+        people={**house.rules.directory.people, "sun": Person(key="sun", name="Sun Li", slack="U0SUN")}
+    )
+    await run(house, "override shop sun sun 18:00 4h")
+    ((override,), _, _) = await house.overrides.listing()
+    assert (override.person, override.starts) == ("sun", at("03-08T17:00"))
 
 
 async def test_a_time_that_occurs_twice_begins_at_the_first_and_ends_at_the_second(house: OnCallHouse) -> None:
@@ -272,6 +283,25 @@ async def test_addresses_as_slack_pastes_them_are_understood(house: OnCallHouse)
     assert "+49…5678 by sms" in await run(house, "contact add sms <tel:+4915112345678|+49 151 12345678>")
     assert "sms is verified" in await run(house, "contact verify 111112")
     assert "sms is removed" in await run(house, "contact remove sms")
+
+
+TYPED = """now who next schedule gaps fairness override overrides swap page contact notify quiet zone recovery calendar test-me help
+    shop trial bob ada me @ada <@U0BOB> <@U0X> 18:00 25:00 fri tomorrow yesterday from to until for 4h 0s 99999999999d 2026-12-24 2026-02-30
+    0000-00-00 9999-12-31 0001-01-01 2026-12-24T18:00+01:00 Europe/Berlin Europe/X UTC end list withdraw accept 3 #1 -1 add verify remove import
+    sms email 123456 critical default slack, 22:00-07:00 12:00-12:00 warning,info off on reset INC-7 INC-99999999999 pay policy:shop person: :
+    , - “x” <!here> 4w 400d 1e9 ٣h weekend"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_is_typed_is_answered_or_refused_in_words(house: OnCallHouse, seed: int) -> None:
+    drawn, words, refused = random.Random(seed), TYPED.split(), list[str]()
+    for _ in range(40):
+        text = " ".join(drawn.choices(words, k=drawn.randint(1, 7)))
+        try:
+            await run(house, text, drawn.choice([ADA, BOB, MALLORY]), modal=drawn.random() < 0.3)
+        except BadInput as error:
+            refused.append(str(error).strip())
+    assert refused and all(refused)
 
 
 # ------------------------------------------------------------------------------------------------ through Slack

@@ -22,6 +22,7 @@ from bot.flow.why import Explain
 from bot.room import mrkdwn
 from bot.room.blocks import characters_in
 from bot.store import open_store
+from tests.entry.slack_fakes import FakeFlows
 from tests.room.samples import HOSTILE
 from tests.support.house import ADA, House
 
@@ -51,6 +52,7 @@ async def why(house: House, text: str = "", channel: str = "C-general") -> Reply
         lambda: house.rules.directory,
         once,
         house.silences,
+        FakeFlows().flows().oncall,
     )
     return await commands(flows)["why"].run(Ask(text, ADA, channel))
 

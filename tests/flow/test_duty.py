@@ -206,6 +206,14 @@ async def test_rows_for_schedules_that_are_gone_do_nothing(house: OnCallHouse) -
     assert {one.kind for one in gone} <= {*oncall_effects.KINDS, *effects.KINDS}
 
 
+async def test_a_schedule_that_cannot_be_worked_out_holds_up_no_other(house: OnCallHouse) -> None:
+    broken = SHOP.model_copy(update={"key": "broken", "zone": "Moon/Base"})
+    house.with_directory(schedules={"broken": broken, "shop": SHOP, "trial": TRIAL})
+    await house.live(HOUR, hours=8)
+    assert "Chen Ning hands over to Ada Lovelace" in house.words("channel:ops")[0]
+    assert len([one for one in house.alarms if one.startswith("trial: NOBODY")]) == 1
+
+
 # ------------------------------------------------------------------------------------------------ calendars
 
 

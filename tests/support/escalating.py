@@ -48,9 +48,9 @@ def incident(number: int, opened_at: datetime, timeout: timedelta) -> Incident:
     )
 
 
-async def seed(store: Store, dues: Sequence[datetime], timeout: timedelta = timedelta(hours=1)) -> None:
+async def seed(store: Store, dues: Sequence[datetime], patience: timedelta = timedelta(hours=1)) -> None:
     """Incident n has its first escalation at the n-th of these times."""
-    for some in _pieces([_opened(number, due, timeout) for number, due in enumerate(dues, start=1)]):
+    for some in _pieces([_opened(number, due, patience) for number, due in enumerate(dues, start=1)]):
         await store.write(lambda tx, some=some: tx.save(*some))
 
 

@@ -77,8 +77,7 @@ def build(gateway: SlackGateway, flows: Flows, signing_secret: str = "", patienc
     replies = Replies(gateway, flows, patience)
     Words(gateway, flows, replies).register(app)
     Modals(flows, replies).register(app)
-    if flows.oncall is not None:
-        SwapClicks(gateway, flows, flows.oncall, replies).register(app)
+    SwapClicks(gateway, flows, replies).register(app)
     Clicks(gateway, flows, replies).register(app)
     return app
 

@@ -36,8 +36,7 @@ class Words:
 
     def register(self, app: AsyncApp) -> None:
         app.command(COMMAND)(self._handler(self._commands.run))
-        if self._flows.oncall is not None:
-            app.command(ONCALL)(self._handler(OnCallCommands(self._flows, self._flows.oncall).run))
+        app.command(ONCALL)(self._handler(OnCallCommands(self._flows).run))
         app.event("app_mention")(self._on_mention)
 
     def _handler(self, run: Run) -> Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]:

@@ -16,7 +16,6 @@ from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Outcome, Replies
 from bot.entry.slack.run_forms import given_in, runbook_form, wrong_fields
 from bot.entry.slack.silence_forms import silence_submitted
-from bot.errors import BadInput
 from bot.room import blocks as kit
 from bot.room import oncall, views
 from bot.room.run_buttons import about as about_step
@@ -103,6 +102,4 @@ class Modals:
         return await silence_submitted(self._flows, about, values, actor)
 
     async def _override(self, about: About, values: Values, actor: Actor) -> Reply:
-        if self._flows.oncall is None:
-            raise BadInput("On-call is not set up here.")
         return await override_submitted(self._flows.oncall, about, values, actor)

@@ -13,7 +13,7 @@ from bot.domain.oncall_told import SwapMoved
 from bot.domain.people import Actor
 from bot.entry.slack.actions import Body, action_of, actor_of, click_key, person_of
 from bot.entry.slack.asked import Reply, told
-from bot.entry.slack.ports import Flows, OnCallFlows
+from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Replies
 from bot.errors import BadInput, TryLater
 from bot.room import blocks as kit
@@ -26,15 +26,15 @@ Answer = Callable[[int, Actor], Awaitable[SwapMoved]]
 class SwapClicks:
     """Registers both buttons."""
 
-    def __init__(self, gateway: SlackGateway, flows: Flows, those: OnCallFlows, replies: Replies) -> None:
+    def __init__(self, gateway: SlackGateway, flows: Flows, replies: Replies) -> None:
         self._gateway = gateway
         self._flows = flows
-        self._overrides = those.overrides
         self._replies = replies
 
     def register(self, app: AsyncApp) -> None:
-        app.action(oncall.ACCEPT)(self._handler(self._overrides.accept))
-        app.action(oncall.DECLINE)(self._handler(self._overrides.decline))
+        overrides = self._flows.oncall.overrides
+        app.action(oncall.ACCEPT)(self._handler(overrides.accept))
+        app.action(oncall.DECLINE)(self._handler(overrides.decline))
 
     def _handler(self, answer: Answer) -> Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]:
         async def on_click(ack: AsyncAck, body: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from bot.entry.slack.asked import REF, Ask, Command, Reply, like, must_be_seen_h
 from bot.entry.slack.contact_commands import contact_commands
 from bot.entry.slack.oncall_forms import zone_of_asker
 from bot.entry.slack.override_commands import override_commands
-from bot.entry.slack.ports import Flows, OnCallFlows
+from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
 from bot.room import blocks as kit
 from bot.room import mrkdwn, oncall
@@ -27,9 +27,9 @@ MOST_WORDS = 2000
 class OnCallCommands:
     """All subcommands of `/oncall`."""
 
-    def __init__(self, flows: Flows, those: OnCallFlows) -> None:
+    def __init__(self, flows: Flows) -> None:
         self._flows = flows
-        self._looking = those.looking
+        self._looking = flows.oncall.looking
         self.table: dict[str, Command] = {
             "now": Command("now", "who is on call in every schedule, until when, and who is next", self._now),
             "who": Command("who SCHEDULE|PERSON|GROUP|POLICY|SERVICE", "whom a name means now", self._who),
@@ -37,9 +37,9 @@ class OnCallCommands:
             "schedule": Command("schedule NAME [FROM TO | 4w]", "who is on call when, with gaps", self._schedule),
             "gaps": Command("gaps [NAME]", "when nobody is on call in the next four weeks", self._gaps),
             "fairness": Command("fairness [NAME] [4w]", "hours, nights, weekends and pages of each", self._fairness),
-            **override_commands(those),
+            **override_commands(flows.oncall),
             "page": Command("page PERSON|SCHEDULE|GROUP|me [INC-7] WHY", "page somebody now", self._page),
-            **contact_commands(those),
+            **contact_commands(flows.oncall),
             "calendar": Command("calendar [SCHEDULE|me]", "the address to subscribe to in a calendar", self._calendar),
             "help": Command("help", "this list", self._help),
         }

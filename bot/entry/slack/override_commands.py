@@ -6,6 +6,7 @@ import re
 
 from bot.domain import asking
 from bot.domain.overriding import Wish
+from bot.domain.people import Directory
 from bot.domain.silence_told import counted
 from bot.entry.oncall_words import EXAMPLES, Words
 from bot.entry.slack.asked import Ask, Command, Reply, sections, told
@@ -54,7 +55,7 @@ class OverrideCommands:
         if not rest.strip() and ask.can_open_modal:
             return Reply(view=await override_form(self._flows, schedule.key, ask.actor, ask.channel_id))
         words = Words.of(rest, zone_of_asker(directory, ask.actor, schedule.key), self._flows.looking.now())
-        name = _name(words)
+        name = _name(words, directory)
         if not name:
             raise BadInput(f"Who, and when? `/oncall override {schedule.key} PERSON` and times like {EXAMPLES}.")
         person = asking.person(directory, name, ask.actor)
@@ -87,8 +88,7 @@ class OverrideCommands:
         directory = await self._flows.looking.directory()
         asking.member(directory, ask.actor)
         words = Words.of(ask.text, "UTC", self._flows.looking.now())
-        named = _name(words).split()
-        named = [word for word in named if word.lower() != "in"]
+        named = [word for word in _name(words, directory).split() if word.lower() != "in"]
         schedule = asking.maybe_schedule(directory, named[-1]) if len(named) > 1 else None
         if not named:
             raise BadInput(f"Swap with whom, and when? `/oncall swap PERSON` and times like {EXAMPLES}.")
@@ -101,10 +101,13 @@ class OverrideCommands:
         )
 
 
-def _name(words: Words) -> str:
-    """The words before the first time."""
+def _name(words: Words, directory: Directory) -> str:
+    """The words before the first time; somebody called Sun is no day."""
     found: list[str] = []
-    while words.left and not words.begins_with_time() and len(found) < LONGEST_NAME:
+    while words.left and len(found) < LONGEST_NAME:
+        somebody = not found and asking.maybe_person(directory, words.next) is not None
+        if words.begins_with_time() and not somebody:
+            break
         found.append(words.take())
     return " ".join(found)
 

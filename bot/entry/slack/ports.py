@@ -180,4 +180,4 @@ class Flows:
     directory: Callable[[], Directory]
     once: Once
     silences: Silences
-    oncall: OnCallFlows | None = None  # without it there is no `/oncall`
+    oncall: OnCallFlows
