@@ -79,6 +79,11 @@ def wrong(figures: dict[str, Any]) -> list[str]:
             found.append(f"{name}: {one['incidents_kept']} incidents instead of {one['incidents_expected']}")
         if one.get("unheard"):
             found.append(f"{name}: Slack never heard of {one['unheard']} incidents")
+    for one in figures.get("escalations", []):
+        if one["missed"] or one["pages_missed"] or one["pages_twice"]:
+            found.append(
+                f"escalations, {one['database']}: {one['missed']} not decided, {one['pages_missed']} not paged, {one['pages_twice']} paged twice"
+            )
     for name, one in figures.get("signal", {}).get("served", {}).items():
         if isinstance(one, dict) and one["accepted"] != one["rows"]:
             found.append(f"signal, {name}: {one['accepted']} accepted, {one['rows']} in the database")

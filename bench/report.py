@@ -99,3 +99,24 @@ def signal(found: dict[str, Any]) -> None:
         f"{served['ratio']:.2f} of it ({served['ratio_by_cpu']:.2f} by CPU)",
         flush=True,
     )
+
+
+def escalation_head(quick: bool) -> None:
+    print(
+        "\nEscalations that come due together: from due to decided (committed), and to the page at the medium, which answers at once"
+    )
+    print(
+        f"{'database':10} {'due':>6} {'within':>7} {'others':>7} {'decided p50':>11} {'p99':>7} {'max ms':>7} {'page p50':>9} ",
+        end="",
+    )
+    print(f"{'p99':>7} {'max ms':>7} {'commits':>7} {'server CPU':>10} {'missed':>6} {'twice':>5}")
+
+
+def escalations(one: dict[str, Any]) -> None:
+    decided, page = one["decision"], one["page"]
+    print(
+        f"{one['database']:10} {one['count']:6,} {one['within_s']:6g}s {one['other_timers']:7,} {_ms(decided['p50']):>11} {_ms(decided['p99']):>7} "
+        f"{_ms(decided['max']):>7} {_ms(page['p50']):>9} {_ms(page['p99']):>7} {_ms(page['max']):>7} {one['batches']:7d} {one['cpu_s']:9.2f}s "
+        f"{one['missed'] + one['pages_missed']:6d} {one['pages_twice']:5d}",
+        flush=True,
+    )

@@ -23,7 +23,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import noise, report, runs
+from bench import escalations, noise, report, runs
 from bench.baselines import raw_inserts
 from bench.client import PROBLEMS, Alerts, Load, closed_loop, open_loop, prime
 from bench.figures import figures_of, machine, ratios, spread, wrong
@@ -82,7 +82,7 @@ class Bench:
         self._postgres = postgres
         self._count = 0
 
-    async def _place(self, kind: str) -> tuple[Path, Database]:
+    async def place(self, kind: str) -> tuple[Path, Database]:
         self._count += 1
         folder = self._folder / f"{self._count:02d}-{kind}"
         folder.mkdir()
@@ -93,7 +93,7 @@ class Bench:
 
     async def storm(self, kind: str, per_post: int, repeated: float, plan: Plan, settle: float) -> dict[str, Any]:
         """As many alerts as it takes, from senders that wait only for their answers."""
-        folder, database = await self._place(kind)
+        folder, database = await self.place(kind)
         async with tocsin(folder, database, self._slack, AS_DOCUMENTED) as served:
             alerts = Alerts(per_post, repeated)
             primed = await prime(served.port, alerts)
@@ -118,7 +118,7 @@ class Bench:
 
     async def latency(self, kind: str, seconds: float) -> dict[str, Any]:
         """From a delivery to the first call of Slack about the incident that it opened, while alerts come in evenly."""
-        folder, database = await self._place(kind)
+        folder, database = await self.place(kind)
         async with fake_slack(folder) as slack, tocsin(folder, database, slack, UNHINDERED) as served:
             alerts = Alerts(1, 1 - NEW_SHARE, own_problem=True)
             primed = await prime(served.port, alerts)
@@ -225,6 +225,13 @@ async def measure(folder: Path, quick: bool, databases: tuple[str, ...], only: s
         if only in ("", "runs"):
             figures["runs"] = await runs.measure(folder, quick)
             report.runs(figures["runs"])
+        if only in ("", "escalations"):
+            report.escalation_head(quick)
+            figures["escalations"] = []
+            for kind in databases:
+                _, database = await bench.place(kind)
+                figures["escalations"].append(await escalations.measure(database.url, quick))
+                report.escalations(figures["escalations"][-1])
         if only == "" and databases[0] == "sqlite":
             sizes = sorted({size for kind, size, _ in todo.storms if kind == "sqlite"})
             figures["bare"] = [await bench.bare(size, todo.baseline_seconds) for size in sizes]
@@ -240,7 +247,9 @@ def main() -> int:
     given.add_argument("--quick", action="store_true", help="under a minute; less exact")
     given.add_argument("--json", type=Path, help="write all figures to this file")
     given.add_argument("--database", choices=("sqlite", "postgres", "both"), default="both")
-    given.add_argument("--only", choices=("storms", "latency", "signal", "runs"), default="", help="only a part")
+    given.add_argument(
+        "--only", choices=("storms", "latency", "signal", "runs", "escalations"), default="", help="only a part"
+    )
     given.add_argument(
         "--folder",
         type=Path,

@@ -127,13 +127,15 @@ def schedule_(
 
 @commands.command("gaps")
 def gaps(schedule: Name = "", person: Who = "", as_json: Json = False, config: ConfigFolder = DEFAULT_FOLDER) -> None:
-    """When nobody is on call in the next four weeks. Exit code 0 also when there are some."""
+    """When nobody is on call in the next four weeks, and what contradicts itself. Exit code 0 also when there is some."""
 
     async def look(tocsin: app.Tocsin) -> Looked:
         found, directory = await tocsin.oncall.gaps(schedule), await tocsin.oncall.directory()
         actor, now = viewer(person, directory), tocsin.oncall.now()
         lines = [said_turn(one, zone_of(directory, actor, one.schedule), now, schedule=True) for one in found]
-        return [turn_facts(one) for one in found], lines or ["no gaps in the next four weeks"]
+        return [turn_facts(one) for one in found], lines or [
+            "no gaps in the next four weeks, and nothing contradicts itself"
+        ]
 
     looked(config, as_json, look)
 

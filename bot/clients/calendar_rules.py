@@ -13,19 +13,7 @@ LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 PER_DAY = {"HOURLY": 24, "MINUTELY": 1440, "SECONDLY": 86400}
 DAY_PARTS = {"BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY"}
-KNOWN = DAY_PARTS | {
-    "FREQ",
-    "INTERVAL",
-    "COUNT",
-    "UNTIL",
-    "WKST",
-    "BYHOUR",
-    "BYMINUTE",
-    "BYSECOND",
-    "BYSETPOS",
-    "SKIP",
-    "RSCALE",
-}
+KNOWN = DAY_PARTS | {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYHOUR", "BYMINUTE", "BYSECOND", "BYSETPOS"}
 
 
 def why_not(rule: Mapping[str, Any], start: date) -> str:
@@ -40,7 +28,8 @@ def why_not(rule: Mapping[str, Any], start: date) -> str:
     numbered = [str(day) for day in _values(rule, "BYDAY") if str(day)[:-2]]
     if any(abs(int(day[:-2])) > 5 for day in numbered) and (frequency != "YEARLY" or "BYMONTH" in parts):
         return "no month has six of a weekday"
-    if numbered and (frequency not in ("MONTHLY", "YEARLY") or parts - {"BYDAY", "BYMONTH"}):
+    mixed = parts - {"BYDAY", "BYMONTH"} or len(numbered) < len(_values(rule, "BYDAY"))
+    if numbered and (frequency not in ("MONTHLY", "YEARLY") or mixed):
         return f"it mixes {numbered[0][:6]} with other parts"
     return (
         _days(rule, start, frequency, interval)
@@ -54,7 +43,10 @@ def _days(rule: Mapping[str, Any], start: date, frequency: str, interval: int) -
     months = {int(month) for month in _values(rule, "BYMONTH")} or set(range(1, 13))
     if frequency == "MONTHLY":
         months &= {(start.month - 1 + number * interval) % 12 + 1 for number in range(12)}
-    days = [abs(int(day)) for day in _values(rule, "BYMONTHDAY")] or [1]
+    days = [abs(int(day)) for day in _values(rule, "BYMONTHDAY")]
+    if not days:  # then that of the beginning, where nothing else says which
+        plain = frequency in ("MONTHLY", "YEARLY") and not any(_values(rule, part) for part in DAY_PARTS - {"BYMONTH"})
+        days = [start.day] if plain and _values(rule, "BYMONTH") else [1]
     if any(day <= LONGEST_MONTHS[month - 1] for month in months for day in days if 1 <= month <= 12):
         return ""
     return "no day fits it"
@@ -62,12 +54,15 @@ def _days(rule: Mapping[str, Any], start: date, frequency: str, interval: int) -
 
 def _steps(rule: Mapping[str, Any], start: date, frequency: str, interval: int, parts: set[str]) -> str:
     """Steps that always jump over the days that it wants."""
+    if interval == 1 or frequency not in ("DAILY", *PER_DAY):
+        return ""
     if frequency in PER_DAY and parts and interval > PER_DAY[frequency]:
         return "its steps are longer than a day"
-    if frequency != "DAILY" or interval == 1 or not parts:
-        return ""
-    if parts != {"BYDAY"}:
+    of_day = frequency in PER_DAY and any(_values(rule, part) for part in ("BYHOUR", "BYMINUTE", "BYSECOND"))
+    if parts - {"BYDAY"} or of_day:
         return "it mixes INTERVAL with other parts"
+    if frequency in PER_DAY or not parts:
+        return ""
     reached = {WEEKDAYS[(start.weekday() + number * interval) % 7] for number in range(7)}
     return "" if reached & {str(day) for day in _values(rule, "BYDAY")} else "no day fits it"
 

@@ -159,9 +159,10 @@ class OnCallApi:
         return web.json_response(await asyncio.to_thread(schedule_facts, directory, found, since, until))
 
     async def _gaps(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """Over the next four weeks."""
+        """Over the next four weeks: when nobody is on call, and where a schedule contradicts itself."""
         found = await self.oncall.gaps(asked(request, OfSchedule).schedule)
-        return web.json_response({"gaps": [turn_facts(one) for one in found]})
+        by_kind = {f"{kind}s": [turn_facts(one) for one in found if one.kind == kind] for kind in ("gap", "overlap")}
+        return web.json_response(by_kind)
 
     async def _fairness(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         given = asked(request, RangeOfSchedule)

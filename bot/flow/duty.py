@@ -183,7 +183,8 @@ async def _facts(
         if one.number and one.starts_at <= now and one.ends_at is not None and one.ends_at - now <= DAY
     ]
     theirs = await tx.incidents({one.incident_id for one in ending if one.incident_id is not None})
-    shown = [one for one in ending if one.incident_id is None or not _private(theirs.get(one.incident_id))]
+    private = {number for number, one in theirs.items() if one.private}
+    shown = [one for one in ending if one.incident_id not in private]
     since = _turn_began(schedule, before, changed_at)
     targets = {f"person:{key}" for key in before}
     pages = [
@@ -201,10 +202,6 @@ async def _facts(
         paged_for=len({one.incident_id for one in pages}),
         since=since,
     )
-
-
-def _private(incident: object) -> bool:
-    return bool(getattr(incident, "private", False))
 
 
 def _turn_began(schedule: Schedule, before: Sequence[str], changed_at: datetime) -> datetime:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from bot.domain import asking, coverage, fairness
 from bot.domain import schedule as schedules
+from bot.domain.escalation import Level
 from bot.domain.links import Links
 from bot.domain.oncall_told import Preview, Shares, Standing, Turn, Who
 from bot.domain.overriding import counting
@@ -271,11 +272,11 @@ def _person_now(directory: Directory, somebody: Person, now: datetime) -> Who:
     return Who(somebody.name, tuple(standing(directory, one, now) for one in here), tuple(lines))
 
 
-def _levels(levels: Sequence[object], now: datetime, directory: Directory) -> list[str]:
+def _levels(levels: Sequence[Level], now: datetime, directory: Directory) -> list[str]:
     lines = []
     for number, level in enumerate(levels, start=1):
         said = []
-        for target in getattr(level, "targets", ()):
+        for target in level.targets:
             found = [directory.name_of(one) for one in directory.resolve(target, now)]
             kind = target.partition(":")[0]
             shown = directory.name_of(target)

@@ -134,23 +134,8 @@ class Overrides:
             await tx.lock(LOCK)
             directory = await self._rosters.directory(tx, self._rules(), now)
             me = asking.member(directory, actor)
-            other = asking.person(directory, wish.person, actor)
-            starts, ends = overriding.span(wish.starts, wish.ends, now)
-            name = asking.schedule(directory, wish.schedule).key if wish.schedule else ""
-            checked = replace(wish, person=other.key, starts=starts, ends=ends)
-            checked = replace(checked, schedule=name or _only_schedule(me, directory, checked))
-            turns = overriding.swap_checked(checked, me, directory)
-            checked = replace(checked, starts=max(starts, turns[0].starts), ends=min(ends, turns[-1].ends))
-            if not other.slack:
-                raise BadInput(
-                    f"{other.name} has no Slack id in oncall.yaml and cannot be asked. If they agreed: "
-                    f"`/oncall override {checked.schedule} {other.key} …`."
-                )
-            if checked.starts <= now:
-                raise BadInput(
-                    "That turn runs already, and a swap has to be accepted before it begins. If they agreed: "
-                    f"`/oncall override {checked.schedule} {other.key} now …`."
-                )
+            checked = _swap_wish(wish, me, directory, now)
+            other = directory.people[checked.person]
             await _room_for_another(tx, me, checked, now)
             swap = Swap(
                 number=await tx.next_id("swap"),
@@ -258,6 +243,23 @@ class Overrides:
                     await tx.ask(_outcome(expired, directory, directory.people.get(swap.asker), now))
 
         await self._store.write(work)
+
+
+def _swap_wish(wish: Wish, me: Person, directory: Directory, now: datetime) -> Wish:
+    """With the schedule that is meant, cut to the asker's turns in it. BadInput for what cannot be asked."""
+    other = asking.person(directory, wish.person)
+    starts, ends = overriding.span(wish.starts, wish.ends, now)
+    name = asking.schedule(directory, wish.schedule).key if wish.schedule else ""
+    found = replace(wish, person=other.key, starts=starts, ends=ends)
+    found = replace(found, schedule=name or _only_schedule(me, directory, found))
+    turns = overriding.swap_checked(found, me, directory)
+    found = replace(found, starts=max(starts, turns[0].starts), ends=min(ends, turns[-1].ends))
+    agreed = f"If they agreed: `/oncall override {found.schedule} {other.key}"
+    if not other.slack:
+        raise BadInput(f"{other.name} has no Slack id in oncall.yaml and cannot be asked. {agreed} …`.")
+    if found.starts <= now:
+        raise BadInput(f"That turn runs already, and a swap has to be accepted before it begins. {agreed} now …`.")
+    return found
 
 
 def _only_schedule(me: Person, directory: Directory, wish: Wish) -> str:

@@ -110,7 +110,7 @@ def test_ones_own_rules_are_changed_and_listed(place: Place) -> None:
         == "Quiet every day 22:00 to 07:00 Europe/Berlin for info."
     )
     assert place.done("zone", "europe/berlin", "--as", "ada") == "Times are told to you in Europe/Berlin."
-    assert place.done("recovery", "off", "--as", "ada") == "You are not told when what you were paged for is over."
+    assert place.done("recovery", "off", "--as", "ada") == "You are not told when it is over."
     own = place.json("contact", "list", "--as", "ada")
     assert own["methods"][0]["key"] == "slack"
     assert own["notify"] == {"critical": [{"method": "slack", "after": 0.0}]}
@@ -149,7 +149,7 @@ def test_what_is_exported_is_what_the_schedule_says_and_can_be_imported(place: P
     first = next(one for one in shifts if one["person"] == "chen")
     assert [_moments(one) for one in back["shifts"]] == [_moments(one) for one in shifts if one != first]
     (doubt,) = back["doubts"]
-    assert "'Chenn Ning' is nobody in oncall.yaml; did you mean \"Chen Ning\"?" in doubt
+    assert "'Chenn Ning' is nobody in oncall.yaml; did you mean" in doubt
     shown = place.done("import-ical", file, "--schedule", "shop", *span)
     assert shown.startswith(f"It would give shop {len(shifts) - 1} shifts in that time:")
     assert "What is in it and fits nobody, or only in part:" in shown
@@ -178,7 +178,7 @@ def test_people_come_from_a_slack_group_as_a_block_of_yaml(tmp_path: Path) -> No
 
 @pytest.mark.slow  # several commands, each of which builds the program
 def test_looking_says_the_same_for_people_and_for_programs(unchanged: Place) -> None:
-    assert unchanged.done("gaps") == "no gaps in the next four weeks"
+    assert unchanged.done("gaps") == "no gaps in the next four weeks, and nothing contradicts itself"
     assert unchanged.json("gaps", "shop") == []
     shares = unchanged.json("fairness", "shop", "2026-10-26T08:00Z", "2026-11-09T08:00Z")["shares"]
     assert {one["person"]: one["hours"] for one in shares} == {"ada": 168.0, "chen": 168.0}

@@ -281,6 +281,8 @@ NEVER = (
     "FREQ=HOURLY;INTERVAL=168;BYDAY=TU",
     "FREQ=HOURLY;INTERVAL=24;BYHOUR=5",
     "FREQ=DAILY;BYHOUR=25",
+    "FREQ=MINUTELY;INTERVAL=28;BYMONTHDAY=29;BYDAY=MO;BYHOUR=5;BYMINUTE=0,30",
+    "FREQ=MONTHLY;BYDAY=-5TU,MO",
     "FREQ=FOO",
     "FREQ=DAILY;COUNT=2;UNTIL=20261105T000000Z",
     "FREQ=DAILY;BYMONTH=13",
@@ -297,6 +299,11 @@ def test_a_rule_that_may_fit_no_day_is_a_doubt_and_not_followed_to_the_year_9999
     assert [shift.person for shift in found.shifts] == ["bob"]
     assert len(found.doubts) == 1
     assert found.doubts[0].startswith("'ada': ")
+
+
+def test_a_rule_is_not_followed_whose_day_its_months_do_not_have() -> None:
+    found = reading("DTSTART:20251231T080000Z\nDURATION:PT1H\nRRULE:FREQ=MONTHLY;BYMONTH=11\nSUMMARY:ada")
+    assert found == Reading((), ("'ada': its rule is not followed: no day fits it",))
 
 
 async def test_a_calendar_is_read_in_a_thread_and_not_waited_for_for_ever() -> None:

@@ -110,6 +110,7 @@ async def test_gaps_and_fairness() -> None:
         assert [(one["schedule"], one["kind"], one["starts"]) for one in said["gaps"]] == [
             ("trial", "gap", "2026-03-06T09:00:00+00:00")
         ]
+        assert said["overlaps"] == []
         _, said = await here.ask(
             "GET", f"{BASE}/fairness?schedule=shop&from=2026-01-19T08:00:00Z&until=2026-02-02T08:00:00Z"
         )

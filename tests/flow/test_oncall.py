@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from bot.domain.catalogue import Service
 from bot.domain.oncall_told import said_standing
 from bot.domain.overriding import Wish
 from bot.domain.page import Page, PageState
+from bot.domain.routing import Route, Routing
+from bot.domain.signal import Signal
 from bot.errors import BadInput
 from tests.flow.oncall_house import ADA, BOB, CHEN, MALLORY, SHOP, OnCallHouse, at, oncall_house
 
@@ -61,6 +65,17 @@ async def test_me_is_whoever_asks_and_a_policy_shows_its_levels(house: OnCallHou
     found = await house.looking.who("shop", ADA)
     assert found.lines == (
         "Escalation policy shop:",
+        "level 1: shop (Chen Ning)",
+        "level 2: Bob Kahn, #ops",
+    )
+
+
+async def test_a_service_names_the_policy_that_its_alerts_use(house: OnCallHouse) -> None:
+    signal = Signal(Routing(Route(policy="late")))
+    house.rules = replace(house.rules, signal=signal, services={"tills": Service(name="tills")})
+    found = await house.looking.who("tills", MALLORY)
+    assert found.lines == (
+        "Alerts of the service tills use shop.",
         "level 1: shop (Chen Ning)",
         "level 2: Bob Kahn, #ops",
     )
