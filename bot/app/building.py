@@ -28,6 +28,7 @@ from bot.entry.api import SilenceApi
 from bot.entry.api_access import Access
 from bot.entry.api_alertmanager import AlertmanagerApi
 from bot.entry.api_incidents import IncidentApi
+from bot.entry.api_oncall import OnCallApi
 from bot.entry.arrivals import Sinks
 from bot.entry.auth import Bearer
 from bot.entry.auth_sns import Fetch, fetching
@@ -162,6 +163,7 @@ async def built(
         site.add_routes(SilenceApi(silences, access).routes())
         site.add_routes(AlertmanagerApi(silences, access).routes())
         site.add_routes(IncidentApi(incidents, access).routes())
+        site.add_routes(OnCallApi(on_call.oncall, on_call.overrides, incidents, access).routes())
         site.add_routes(on_call.routes)
         site.add_routes(bolt)
         repeated = (

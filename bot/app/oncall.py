@@ -97,11 +97,6 @@ def oncall_of(given: Surroundings) -> OnCallParts:
     async def show(number: int) -> Incident | None:
         return await store.read(lambda tx: tx.incident(number))
 
-    async def around_turns() -> None:
-        await overrides.expire()
-        await feeds.refresh()
-        await duty.ask()
-
     hearing = {name: one for name, one in media.items() if isinstance(one, HearingMedium)}
     return OnCallParts(
         OnCallFlows(oncall, overrides, contacts, preferences),
@@ -126,7 +121,12 @@ def oncall_of(given: Surroundings) -> OnCallParts:
             *AcknowledgePage(signer, show, answers.by_link, clock).routes(),
             *CalendarSite(oncall, links, clock).routes(),
         ],
-        repeated=[Repeated("the audit", MINUTE, auditor.audit), Repeated("turns and calendars", MINUTE, around_turns)],
+        repeated=[  # each on its own: a calendar that is slow keeps nobody's turn
+            Repeated("the audit", MINUTE, auditor.audit),
+            Repeated("turns", MINUTE, duty.ask),
+            Repeated("swaps", MINUTE, overrides.expire),
+            Repeated("calendars", MINUTE, feeds.refresh),
+        ],
     )
 
 

@@ -295,7 +295,7 @@ NEVER = (
 def test_a_rule_that_may_fit_no_day_is_a_doubt_and_not_followed_to_the_year_9999(rule: str) -> None:
     begun = stopwatch.process_time()
     found = reading(f"{MONDAY}\nRRULE:{rule}\nSUMMARY:ada", f"{MONDAY}\nSUMMARY:bob")
-    assert stopwatch.process_time() - begun < 0.5
+    assert stopwatch.process_time() - begun < 1
     assert [shift.person for shift in found.shifts] == ["bob"]
     assert len(found.doubts) == 1
     assert found.doubts[0].startswith("'ada': ")
