@@ -35,10 +35,10 @@ from bot.errors import BadInput
 commands = typer.Typer(help="Who is on call; overrides, swaps, paging.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="SCHEDULE", help="a schedule of oncall.yaml; all of them when not given")]
 Range = Annotated[
-    list[str] | None, typer.Argument(metavar="RANGE...", help="like 4w, or 2026-12-01 2026-12-31; by itself two weeks")
+    list[str] | None, typer.Argument(metavar="RANGE", help="like 4w, or 2026-12-01 2026-12-31; by itself two weeks")
 ]
 Times = Annotated[
-    list[str], typer.Argument(metavar="FROM TO [WHY...]", help="like now 4h, or tomorrow 09:00 fri 18:00, then why")
+    list[str], typer.Argument(metavar="TIMES", help="FROM TO [WHY]: now 4h ill, or tomorrow 09:00 fri 18:00")
 ]
 Number = Annotated[int, typer.Argument(min=1, max=999_999_999, metavar="NUMBER", help="as `oncall overrides` shows it")]
 
@@ -143,7 +143,8 @@ def gaps(schedule: Name = "", person: Who = "", as_json: Json = False, config: C
 @commands.command("fairness")
 def fairness(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="SCHEDULE RANGE...", help="like shop 8w; the four weeks until now")
+        list[str] | None,
+        typer.Argument(metavar="WORDS", help="[SCHEDULE] [RANGE], like shop 8w; the four weeks until now"),
     ] = None,
     person: Who = "",
     as_json: Json = False,
@@ -215,7 +216,7 @@ def swap(
     somebody: Annotated[str, typer.Argument(metavar="PERSON", help="who is asked to take your turn")],
     times: Annotated[
         list[str],
-        typer.Argument(metavar="[SCHEDULE] FROM TO [WHY...]", help="your turn; the schedule when you are in several"),
+        typer.Argument(metavar="TIMES", help="[SCHEDULE] FROM TO [WHY]; the schedule when you are in several"),
     ],
     person: Who = "",
     config: ConfigFolder = DEFAULT_FOLDER,
@@ -279,7 +280,7 @@ def swap_withdraw(number: Number, person: Who = "", config: ConfigFolder = DEFAU
 @commands.command("page")
 def page(
     target: Annotated[str, typer.Argument(help="a person, a schedule, a group, or policy:NAME")],
-    why: Annotated[list[str], typer.Argument(metavar="WHY...", help="whoever is woken must know")],
+    why: Annotated[list[str], typer.Argument(metavar="WHY", help="whoever is woken must know")],
     incident: Annotated[str, typer.Option(help="for this incident, like INC-7; one is opened when not given")] = "",
     severity: Annotated[str, typer.Option(help="of the incident that is opened; the most severe when not given")] = "",
     person: Who = "",

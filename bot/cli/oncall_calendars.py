@@ -30,7 +30,7 @@ from bot.store import open_store
 T = TypeVar("T")
 PATIENCE = 20.0  # seconds, for a calendar to be read
 SHOWN = 200
-Range = Annotated[list[str] | None, typer.Argument(metavar="RANGE...", help="like 4w, or 2026-12-01 2026-12-31")]
+Range = Annotated[list[str] | None, typer.Argument(metavar="RANGE", help="like 4w, or 2026-12-01 2026-12-31")]
 
 
 def calendar(

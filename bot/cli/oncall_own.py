@@ -89,7 +89,7 @@ def try_out(
 
 def notify(
     rules: Annotated[
-        list[str], typer.Argument(metavar="SEVERITY RULES...", help="critical slack, sms 3m, call 5m; or reset")
+        list[str], typer.Argument(metavar="RULES", help="SEVERITY RULES: critical slack, sms 3m, call 5m; or reset")
     ],
     person: Who = "",
     config: ConfigFolder = DEFAULT_FOLDER,
@@ -108,7 +108,7 @@ def notify(
 def quiet(
     hours: Annotated[
         list[str],
-        typer.Argument(metavar="[DAYS] HOURS [ZONE] SEVERITIES", help="22:00-07:00 warning,info; or off"),
+        typer.Argument(metavar="HOURS", help="[DAYS] HOURS [ZONE] SEVERITIES: 22:00-07:00 warning,info; or off"),
     ],
     person: Who = "",
     config: ConfigFolder = DEFAULT_FOLDER,

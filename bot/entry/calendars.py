@@ -26,7 +26,7 @@ from bot.errors import TryLater
 BACK, AHEAD = timedelta(weeks=4), timedelta(weeks=12)
 MOST_EVENTS = 3000
 AT_ONCE = 2  # calendars that are worked out at the same time: everything else goes on beside them
-PATIENCE = 20.0  # seconds
+PATIENCE = 20.0  # seconds until one of them begins
 CACHED = 900  # seconds in which a calendar need not ask again
 HEADERS = {
     "Cache-Control": f"private, max-age={CACHED}",
@@ -60,7 +60,7 @@ class CalendarSite:
         """Calendar programs ask every few minutes: what has not changed is answered with 304 (RFC 9110, section 13.1.2)."""
         kind, name = request.match_info["kind"], request.match_info["name"]
         self._must_be_marked(f"{kind}/{name}", request.query.get("mark", ""))
-        text = await self._within(kind, name)
+        text = await self._in_turn(kind, name)
         etag = ETag(_digest(text), is_weak=True)
         known = request.if_none_match or ()
         if any(one.value in (etag.value, "*") for one in known):
@@ -83,12 +83,17 @@ class CalendarSite:
             hint = "copy the whole address from `/oncall calendar`; when server.secret was changed, ask for it anew"
             raise Refused(403, words, hint)
 
-    async def _within(self, kind: str, name: str) -> str:
+    async def _in_turn(self, kind: str, name: str) -> str:
+        """A thread cannot be stopped, so what bounds the work is how much `schedules.shifts` gives at most; only waiting for a place has an end."""
         try:
-            async with asyncio.timeout(self._patience), self._places:
-                return await self._calendar(kind, name)
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
         except TimeoutError:
-            raise TryLater("calendars: there is more to work out than time for it", delay=60.0) from None
+            raise TryLater("calendars: too many are asked for at once", delay=60.0) from None
+        try:
+            return await self._calendar(kind, name)
+        finally:
+            self._places.release()
 
     async def _calendar(self, kind: str, name: str) -> str:
         directory, now = await self._looking.directory(), self._clock()

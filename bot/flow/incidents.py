@@ -160,7 +160,7 @@ class Incidents:
             await self._pause(LOOK)
 
     async def mitigate(self, incident_id: int, actor: Actor, why: str) -> str:
-        return await self._change(
+        said = await self._change(
             incident_id,
             lambda incident, now: lifecycle.mitigated(
                 incident, actor, self._written(why) or f"{actor.name} says so", now
@@ -168,6 +168,8 @@ class Incidents:
             lambda incident: f"{incident.ref} is mitigated. Resolve it when the cause is gone.",
             lambda incident: f"{incident.ref} is {incident.state} already.",
         )
+        await self._until_nothing_is_sent(incident_id)
+        return said
 
     async def resolve(self, incident_id: int, actor: Actor, why: str = "") -> str:
         def changed(incident: Incident) -> str:
@@ -178,12 +180,14 @@ class Incidents:
             )
             return f"{incident.ref} is resolved. The post-mortem comes into the channel.{firing}"
 
-        return await self._change(
+        said = await self._change(
             incident_id,
             lambda incident, now: lifecycle.resolved(incident, actor, self._written(why), now),
             changed,
             lambda incident: f"{incident.ref} is {incident.state} already.",
         )
+        await self._until_nothing_is_sent(incident_id)
+        return said
 
     async def note(self, incident_id: int, text: str, actor: Actor) -> str:
         if not text.strip():

@@ -54,7 +54,8 @@ class Notices:
             raise found
         if found is None:
             return None
-        receipt = await self._sending.notice(found.notice, found.page, delivery.again)
+        notice = found.notice.model_copy(update={"key": found.page.key})  # for each address another message
+        receipt = await self._sending.notice(notice, found.page, delivery.again)
         now = self._clock()
 
         async def record(tx: Tx) -> None:

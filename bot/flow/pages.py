@@ -148,7 +148,8 @@ class Pages:
         incident = await existing(tx, asked.payload["incident_id"])
         directory = await self._rosters.directory(tx, rules, now)
         known = (await tx.pages([asked.key])).get(asked.key)
-        if known is not None and known.state in SETTLED:
+        wanted_again = asked.payload.get("loud") and known is not None and known.state is PageState.SKIPPED
+        if known is not None and known.state in SETTLED and not wanted_again:
             return None
         page = _begun(asked, known, incident, directory, now)
         why_not = _not_now(asked, page, incident, directory)

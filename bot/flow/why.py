@@ -17,7 +17,10 @@ from bot.flow.judging import Judging
 MOST_ALERTS = 5
 MOST_LINES = 300
 MOST_HELD = 200
-PAGING = ("paged", "page_sent", "page_skipped", "exhausted", "acknowledged", "escalated", "flapping", "warning")
+PAGING = (
+    "paged", "passed_over", "page_sent", "page_bundled", "page_skipped", "exhausted", "acknowledged", "still_at_it", "escalated", "asked_for",
+    "flapping", "warning",
+)  # fmt: skip
 
 
 class Explain:

@@ -314,7 +314,7 @@ async def story(it: Outside, *, cluster_flaps: float = 0.0) -> None:
             return it.button("tocsin_approve") is not None
 
         async def paged_twice() -> bool:
-            return any(key.endswith("person:bob") for key in it.keys("page:"))
+            return any(":person:bob" in key for key in it.keys("page:"))
 
         async def mitigated() -> bool:
             return (await it.look())["incidents"]["INC-1"]["state"] == "mitigated"

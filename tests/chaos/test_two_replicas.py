@@ -41,7 +41,7 @@ def one_of_each(it: Outside) -> None:
     assert [one.name for one in it.channels()] == ["inc-1-checkout-high-error-rate"]
     assert len(it.keys()) == len(set(it.keys())), "a message twice"
     assert it.keys("card:") == ["card:1"]
-    assert it.keys("page:") == ["page:1:1:0:1:person:ada"]
+    assert it.keys("page:") == ["page:1:1:0:1:person:ada:slack"]
 
 
 async def test_a_hundred_identical_alerts_at_once_are_one_incident(door: str, folder: Path, database: str) -> None:

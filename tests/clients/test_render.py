@@ -188,3 +188,25 @@ def test_loops_within_loops_end_with_the_budget(tmp_path: Path) -> None:
 def test_an_unknown_fact_in_a_loop_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="`timelin` is not known"):
         own(tmp_path, "{% for one in timelin %}{% endfor %}").postmortem({"timeline": []})
+
+
+def test_a_message_is_rendered_with_the_facts_and_cannot_be_without_bound() -> None:
+    templates = JinjaTemplates()
+    facts = {"incident": "INC-7", "labels": {"service": "checkout"}}
+    assert templates.message("{{ incident }}: {{ labels.service }}", facts) == "INC-7: checkout"
+    assert templates.message("nothing to fill in", facts) == "nothing to fill in"
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ incidnt }}", "template of a message: .*incidnt"),
+        ("{{ incident", "template of a message: line 1"),
+        ("{{ 'x' * 4000 }}", "template of a message"),
+        ("x" * 20_000, "longer than"),
+        ("{{ incident.__class__ }}", "template of a message"),
+    ],
+)
+def test_a_message_that_cannot_be_says_why(template: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        JinjaTemplates().message(template, {"incident": "INC-7"})

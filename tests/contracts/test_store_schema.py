@@ -39,6 +39,7 @@ from bot.store.claims import READY_SQL
 from bot.store.schema import _config, head
 from bot.store.schema import upgrade as upgrade_now
 from bot.store.tables import metadata
+from bot.store.timers import DUE_SQL
 from bot.store.types import LONGEST_KEY, stored_key
 from tests.support.stores import new_postgres
 
@@ -306,6 +307,17 @@ async def test_what_can_be_claimed_is_found_by_index(tmp_path: Path) -> None:
     assert sum("ix_outbox_ready (priority=? AND due<?)" in step for step in steps) == len(Priority)
     assert sum("ix_outbox_lane (lane=?)" in step for step in steps) >= 6
     assert any("ix_outbox_leased (lease_until<?)" in step for step in steps)
+
+
+async def test_timers_that_are_due_are_found_by_index(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    await upgrade(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    plan = connection.execute(f"explain query plan {DUE_SQL}", {"now": "2026-01-01", "wanted": 10}).fetchall()
+    connection.close()
+    steps = [step for *_, step in plan]
+    assert not [step for step in steps if step.startswith("SCAN") and "outbox" in step]
+    assert any("ix_outbox_ready (priority=? AND due<?)" in step for step in steps)
 
 
 ASKED: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from bot.domain.people import Directory
 from bot.domain.schedule import Schedule
 from bot.domain.signing import Signer
 from bot.entry import problems
-from bot.entry.calendars import CalendarSite, of_person, of_schedule, window
+from bot.entry.calendars import AT_ONCE, CalendarSite, of_person, of_schedule, window
 from tests.flow.oncall_house import ADA, CHEN, PEOPLE, SHOP, TRIAL, OnCallHouse, at, oncall_house
 
 
@@ -142,20 +143,35 @@ async def test_polling_is_cheap_until_something_changes() -> None:
         assert (changed.status, "Bob Kahn" in changed.text) == (200, True)
 
 
-async def test_one_that_takes_too_long_is_asked_to_come_again() -> None:
-    class Stuck:
+async def test_when_too_many_ask_at_once_the_last_is_asked_to_come_again_and_the_others_are_answered() -> None:
+    house, going, begun = await oncall_house(), asyncio.Event(), asyncio.Semaphore(0)
+
+    class Slow:
         async def directory(self) -> Directory:
-            raise TimeoutError
+            begun.release()
+            await going.wait()
+            return await house.looking.directory()
 
         async def final(self, name: str, since: datetime, until: datetime) -> tuple[Directory, tuple[Schedule, ...]]:
-            raise AssertionError("not asked")
+            return await house.looking.final(name, since, until)
 
-    house = await oncall_house()
     app = web.Application(middlewares=[problems.middleware])
-    app.add_routes(CalendarSite(Stuck(), house.links, house.clock).routes())
+    app.add_routes(CalendarSite(Slow(), house.links, house.clock, patience=0.01).routes())
     path = house.links.calendar("schedule/shop").removeprefix("https://tocsin.example.com")
-    async with TestClient(TestServer(app)) as client, client.get(path) as answer:
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
+    async with TestClient(TestServer(app)) as client, asyncio.TaskGroup() as tasks:
+        first = [tasks.create_task(_status(client, path)) for _ in range(AT_ONCE)]
+        for _ in first:
+            await begun.acquire()
+        async with client.get(path) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
+        going.set()
+        assert [await one for one in first] == [200] * AT_ONCE
+        assert await _status(client, path) == 200
+
+
+async def _status(client: TestClient[web.Request, web.Application], path: str) -> int:
+    async with client.get(path) as answer:
+        return answer.status
 
 
 @pytest.mark.parametrize("schedule", [SHOP, TRIAL], ids=lambda one: one.key)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.domain import effects, oncall_effects
+from bot.domain import effects, oncall_effects, paging
 from bot.domain.effects import Effect
 from bot.domain.escalation import Level, Policy, Track
 from bot.domain.incident import Incident, State, entered
@@ -284,3 +284,15 @@ async def test_ten_thousand_open_incidents_are_looked_at_page_by_page_and_left_a
     assert (place.found, place.beats) == ([], [True])
     assert reads["read"] <= count / AT_ONCE + 3
     assert await place.texts(1) == []
+
+
+async def test_whoever_had_acknowledged_before_others_came_in_is_not_paged_by_the_auditor(place: Place) -> None:
+    incident = await place.open(**acknowledged(place))
+    further = Policy(key="database", levels=(Level(targets=("person:bob",)),))
+    change = paging.paged_as_well(incident, [further], place.clock())
+    await place.store.write(lambda tx: tx.save(change))
+    wanted = {one.key for one in next_steps(change.incident, place.clock()) if one.kind == "escalate"}
+    assert wanted == {effects.escalate(1, 2, 1, 0, place.clock()).key}, "the new policy's, not the first one's"
+    place.clock.forward(seconds=1)
+    assert await place.auditor.audit()
+    assert place.found == []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from bot.domain import effects
-from bot.domain.contact import Notify
+from bot.domain.contact import Method, Notify
 from bot.domain.effects import Effect, Priority
 from bot.domain.escalation import Condition, Level, Policy
 from bot.domain.incident import State
@@ -16,7 +16,9 @@ from bot.domain.matching import matcher
 from bot.domain.media import MediumRules
 from bot.domain.people import Actor
 from bot.domain.ports import Tx
+from bot.domain.roster import OwnMethod, Preferences
 from bot.domain.routing import Route, Routing
+from bot.domain.schedule import Layer, Override, Schedule
 from bot.domain.severity import Taxonomy
 from bot.errors import BadInput, GaveUp, TryLater
 from tests.flow.paging_house import (
@@ -36,6 +38,7 @@ from tests.flow.paging_house import (
 )
 from tests.support.house import ADA, BOB, House
 
+LONG_AGO = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  as the wall clock of the schedule says
 DOWN = TryLater("slack is down", delay=5)
 
 
@@ -269,6 +272,50 @@ async def test_a_restart_in_the_middle_loses_nothing() -> None:
     assert after.media["voice"].addresses[:1] == [ADA_CALL]
 
 
+async def test_a_method_that_a_lower_severity_had_stopped_is_used_when_the_other_fails_after_all() -> None:
+    it = house(given(shop(("person:ada",))))
+    it.room.failures["page"] = [TryLater("slack is slow", delay=400)]
+    away = replace(it.rules.media["sms"])
+    it.rules = replace(it.rules, media={**it.rules.media, "sms": away})
+    eager = PEOPLE["ada"].model_copy(update={"notify": {"critical": (Notify(method="sms"), Notify(method="slack"))}})
+    it.rules = replace(it.rules, directory=it.rules.directory.model_copy(update={"people": {**PEOPLE, "ada": eager}}))
+    it.media["sms"].failures = [TryLater("not yet", delay=1)]
+    await opened(it)
+    await it.incidents.set_severity(1, "warning", BOB)
+    await it.wait(seconds=2)
+    assert ("sms", "skipped") in await states(it)
+    await it.wait(seconds=20)
+    assert it.media["sms"].addresses == [ADA_SMS]
+
+
+async def test_what_somebody_changed_about_themselves_counts_for_the_very_next_page() -> None:
+    it = house(given(shop(("schedule:shop",), ("person:ada",))))
+    it.rules = replace(
+        it.rules,
+        directory=it.rules.directory.model_copy(
+            update={
+                "schedules": {
+                    "shop": Schedule(key="shop", layers=(Layer(name="a", turns=(("ada",),), starts=LONG_AGO),))
+                }
+            }
+        ),
+    )
+    now = it.clock()
+    hour = timedelta(hours=1)
+    mail = Method(key="own", medium="mail", address="bob@example.com", origin="self")
+
+    async def save(tx: Tx) -> None:
+        await tx.save_override(
+            Override(number=1, schedule="shop", person="bob", starts=now - hour, ends=now + hour, made_at=now)
+        )
+        await tx.save_method(OwnMethod(person="bob", method=mail, added_at=now))
+        await tx.save_preferences(Preferences(person="bob", notify={"": (Notify(method="own"),)}))
+
+    await it.store.write(save)
+    await opened(it)
+    assert it.media["mail"].addresses == ["bob@example.com"]
+
+
 # ------------------------------------------------------------------------------------------------ nobody is paged any more
 
 
@@ -417,6 +464,17 @@ async def test_exactly_those_who_were_alerted_are_told_that_it_is_over() -> None
     assert BOB_SMS not in it.media["sms"].addresses
     await it.wait(hours=1)
     assert len(it.media["sms"].told("recovery")) == 1
+
+
+async def test_each_address_gets_a_message_of_its_own() -> None:
+    bob = PHONE_ONLY.model_copy(update={"key": "bob", "name": "Bob", "methods": PEOPLE["bob"].methods})
+    it = house(given(shop(("person:ada", "person:bob", "group:all")), {"ada": PHONE_ONLY, "bob": bob}))
+    await opened(it)
+    await it.incidents.resolve(1, ADA)
+    await it.settle()
+    told = [(notice, address) for notice, address in it.media["sms"].sent if notice.purpose == "recovery"]
+    assert sorted(address for _, address in told) == [ADA_SMS, BOB_SMS]
+    assert len({notice.key for notice, _ in told}) == 2, "or a medium would take one for the other"
 
 
 async def test_who_was_skipped_or_not_reached_hears_of_no_recovery() -> None:

@@ -1,4 +1,4 @@
-"""Without Slack: a tool makes an override through the JSON API, the subscribed calendar shows it, the next page goes to whoever has it; a tool pages."""
+"""Without Slack: an override made by a tool through the JSON API shows in the subscribed calendar and takes the next page; a tool pages."""
 
 from __future__ import annotations
 
