@@ -92,6 +92,18 @@ def said_gaps(schedule: str, gaps: Sequence[Turn], zone: str, now: datetime) -> 
     return head, "\n".join(lines)
 
 
+def said_contradictions(schedule: str, found: Sequence[str]) -> tuple[str, str]:
+    """(subject, body) of the warning that a schedule says two things at once. `found`: a line each."""
+    many = "in 1 place" if len(found) == 1 else f"in {len(found)} places"
+    lines = [*found[:MOST_GAPS]]
+    if len(found) > MOST_GAPS:
+        lines.append(f"and {len(found) - MOST_GAPS} more: /oncall gaps {schedule}")
+    lines.append(
+        "Overrides: the later one counts; /oncall overrides lists them, and /oncall override end NUMBER ends one."
+    )
+    return f"{schedule} contradicts itself {many}, within the next 7 days", "\n".join(lines)
+
+
 def said_feed(name: str, schedules: Sequence[str], error: str, since: datetime, now: datetime) -> str:
     """A calendar that could not be read for long."""
     used = f" It is used by {english_list(schedules)}." if schedules else ""

@@ -6,17 +6,16 @@ The timers are rows in the outbox, asked for ahead by `ask`, which housekeeping 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 import structlog
 
-from bot.domain import duty_told, effects, oncall_effects, oncall_notices, oncall_told
+from bot.domain import coverage, duty_told, effects, oncall_effects, oncall_notices, oncall_told
 from bot.domain import schedule as schedules
 from bot.domain.duty_told import HandOver
 from bot.domain.effects import Effect
 from bot.domain.oncall_ports import UserGroups
-from bot.domain.oncall_told import Turn
 from bot.domain.people import Directory
 from bot.domain.ports import Clock, Delivery, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -34,6 +33,7 @@ NEXT_WITHIN = timedelta(days=62)
 REPAIRED_EVERY = timedelta(minutes=15)  # a user group that somebody changed by hand
 WARNED_AT = time(9, 0)  # UTC
 MOST_INCIDENTS = 500
+CONTRADICTIONS = ("overrides", "calendar")  # not a hand-over while the clocks go back: that is meant
 log = structlog.get_logger(__name__)
 
 
@@ -123,16 +123,16 @@ class Duty:
     # -------------------------------------------------------------------------------------------- gaps
 
     async def coverage(self, delivery: Delivery) -> Record | None:
-        """Gaps of the next seven days, to each schedule's channel (else the fallback channel); each schedule once a day."""
+        """Gaps and contradictions of the next seven days, to each schedule's channel (else the fallback channel); each schedule once a day."""
         directory, now = await self._store.read(self._directory), self._clock()
         day: str = payload(delivery)["day"]
-        watched = [one for one in directory.schedules.values() if one.layers and not one.gaps_are_meant]
+        watched = [one for one in directory.schedules.values() if one.layers]
+        names = {key: one.name for key, one in directory.people.items()}
 
-        def look() -> dict[str, list[Turn]]:
-            return {one.key: _gaps(one, now) for one in watched}
+        def look() -> list[Effect]:
+            return [effect for one in watched for effect in _warnings(one, names, day, now)]
 
-        found = await asyncio.to_thread(look)
-        wanted = [_warning(directory.schedules[key], gaps, day, now) for key, gaps in found.items() if gaps]
+        wanted = await asyncio.to_thread(look)
 
         async def record(tx: Tx) -> None:
             await tx.ask(wanted)
@@ -149,17 +149,24 @@ def _change(schedule: Schedule, now: datetime) -> datetime | None:
         return None
 
 
-def _gaps(schedule: Schedule, now: datetime) -> list[Turn]:
+def _warnings(schedule: Schedule, names: Mapping[str, str], day: str, now: datetime) -> Iterator[Effect]:
+    """What is wrong with a schedule within the next days: when nobody is on call, and where it says two things at once."""
+    until = now + LOOK_AHEAD
     try:
-        return gaps_of(schedule, now, now + LOOK_AHEAD)
+        gaps = [] if schedule.gaps_are_meant else gaps_of(schedule, now, until)
+        twice = [one.words for one in coverage.overlaps(schedule, now, until, names) if one.kind in CONTRADICTIONS]
     except BadInput as error:
         log.warning("a schedule cannot be worked out", schedule=schedule.key, why=str(error))
-        return []
+        return
+    if gaps:
+        yield _warning(schedule, "coverage", duty_told.said_gaps(schedule.key, gaps, schedule.zone, now), day, now)
+    if twice:
+        yield _warning(schedule, "contradictions", duty_told.said_contradictions(schedule.key, twice), day, now)
 
 
-def _warning(schedule: Schedule, gaps: Sequence[Turn], day: str, now: datetime) -> Effect:
-    subject, body = duty_told.said_gaps(schedule.key, gaps, schedule.zone, now)
-    key = f"coverage:{schedule.key}:{day}"
+def _warning(schedule: Schedule, kind: str, told: tuple[str, str], day: str, now: datetime) -> Effect:
+    subject, body = told
+    key = f"{kind}:{schedule.key}:{day}"
     if schedule.tell:
         return oncall_notices.to_channel(schedule.tell, oncall_notices.handover(key, subject, body), now)
     return effects.alarm(key, f"{subject}.\n{body}", now)

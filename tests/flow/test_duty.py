@@ -11,13 +11,13 @@ from bot.domain.incident import Incident
 from bot.domain.lifecycle import declared
 from bot.domain.overriding import Wish
 from bot.domain.page import Page, PageState
-from bot.domain.schedule import Layer, Schedule, Shift
+from bot.domain.schedule import Layer, Override, Schedule, Shift
 from bot.domain.silence import Silence
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.flow.feeds import Calendar, Feeds
 from tests.flow.oncall_house import ADA, BOB, POLICY, SHOP, TRIAL, OnCallHouse, at, oncall_house
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
@@ -189,6 +189,20 @@ async def test_gaps_go_to_the_schedules_own_channel_and_those_that_are_meant_now
     await house.live(HOUR, hours=8)
     assert house.alarms == []
     assert [one.partition(":")[0] for one in house.words("channel:trials")] == ["trial"]
+
+
+async def test_contradicting_overrides_are_told_before_they_hurt(house: OnCallHouse) -> None:
+    house.with_directory(schedules={"shop": SHOP})
+    now = house.clock()
+    for number, person in enumerate(("ada", "bob"), start=1):
+        override = Override(
+            number=number, schedule="shop", person=person, starts=now + 2 * DAY, ends=now + 3 * DAY, made_at=now
+        )
+        await house.store.write(lambda tx, made=override: tx.save_override(made))
+    await house.live(HOUR, hours=8)
+    (told,) = [one for one in house.words("channel:ops") if "contradicts" in one]
+    assert told.startswith("shop contradicts itself in 1 place, within the next 7 days")
+    assert "Ada" in told and "Bob" in told
 
 
 async def test_rows_for_schedules_that_are_gone_do_nothing(house: OnCallHouse) -> None:
