@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.figures import spread
 from bot.domain.ports import Clock, Decide, Delivery, Tx
-from bot.store import open_store
+from bot.store import open_store, upgrade
 from tests.support.escalating import house, seed, seed_others
 from tests.support.fakes import FakeRoom
 
@@ -67,6 +67,7 @@ class Doorbell(FakeRoom):
 
 async def measure(url: str, quick: bool) -> dict[str, Any]:
     count, within, others = QUICK if quick else (COUNT, WITHIN, OTHERS)
+    await upgrade(url)
     store = Watched(await open_store(url))
     room = Doorbell()
     try:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from aiohttp import web
 
@@ -20,6 +21,7 @@ from bot.clients.expressions import CelExpressions
 from bot.clients.files import FolderDocuments
 from bot.clients.render import JinjaTemplates
 from bot.clients.slack import SlackGateway
+from bot.clients.steady_clock import SteadyClock
 from bot.config import Config
 from bot.domain.ports import Clock, Doing, Store
 from bot.domain.redaction import Redactor
@@ -67,12 +69,15 @@ def now() -> datetime:
 
 @asynccontextmanager
 async def built(
-    config: Config, clock: Clock = now, open_store: OpenStore = open_store, fetch: Fetch | None = None
+    config: Config, clock: Clock | None = None, open_store: OpenStore = open_store, fetch: Fetch | None = None
 ) -> AsyncIterator[Tocsin]:
     """The program over this configuration; everything it opened is closed at the end, in reverse.
 
-    `fetch` asks Amazon SNS for its certificates; the program's own HTTP client does when there is none.
+    `fetch` asks Amazon SNS for its certificates; the program's own HTTP client does when there is none. Without a `clock` it goes by a steady one,
+    which `serve` watches.
     """
+    steady = SteadyClock(now, _since_boot, _boot_id()) if clock is None else None
+    clock = clock or steady or now
     async with AsyncExitStack() as stack:
         redact = Redactor(dict(config.redact_extra))
         current = Current(rules_of(config))
@@ -173,8 +178,21 @@ async def built(
         )
         yield Tocsin(
             config, current, store, kit, gateway, room, actions, intake, incidents, explain, silences, runbooks, decisions, advance, review,
-            housekeeping, digests, worker, socket_mode, metrics, site, mail, on_call, repeated,
+            housekeeping, digests, worker, socket_mode, metrics, site, mail, on_call, repeated, steady,
         )  # fmt: skip
+
+
+def _since_boot() -> float:
+    """Seconds, suspension included: a timer that comes due while the machine sleeps is due when it wakes."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _boot_id() -> str:
+    """This run of the machine; empty where that is not told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _owner(config: Config) -> str:

@@ -25,7 +25,7 @@ from bot.entry.media import MediaSite
 from bot.entry.metrics import Metrics
 from bot.entry.slack.ports import OnCallFlows
 from bot.flow.answers import Answers
-from bot.flow.auditor import Auditor, no_heartbeat
+from bot.flow.auditor import Auditor, Beat, no_heartbeat
 from bot.flow.bundling import Bundles
 from bot.flow.contacts import Contacts, Senders
 from bot.flow.deadlines import Deadlines
@@ -89,10 +89,11 @@ def oncall_of(given: Surroundings) -> OnCallParts:
         partial(calendars.read_within, READ_WITHIN),
         given.kit.redact,
     )
-    beat = (
-        Heartbeat(given.kit.http, config.heartbeat.url.reveal(), metrics.heartbeat).beat if config.heartbeat else None
-    )
-    auditor = Auditor(store, clock, beat or no_heartbeat, metrics.audited)
+    told = config.heartbeat
+    beat: Beat = no_heartbeat
+    if told is not None:
+        beat = Heartbeat(given.kit.http, told.url.reveal(), metrics.heartbeat, told.every, clock).beat
+    auditor = Auditor(store, clock, beat, metrics.audited)
 
     async def show(number: int) -> Incident | None:
         return await store.read(lambda tx: tx.incident(number))

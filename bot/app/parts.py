@@ -12,6 +12,7 @@ from aiohttp import web
 from bot.app.what_there_is import rules_of
 from bot.clients.kit import Kit
 from bot.clients.slack import SlackGateway
+from bot.clients.steady_clock import SteadyClock
 from bot.config import Config
 from bot.domain.links import Links
 from bot.domain.oncall_ports import Medium
@@ -136,6 +137,7 @@ class Tocsin:
     mail: MailSite | None
     on_call: OnCallParts
     repeated: Sequence[Repeated]
+    steady: SteadyClock | None
 
     @property
     def oncall(self) -> OnCall:

@@ -21,12 +21,16 @@ log = structlog.get_logger("app")
 
 async def serve(tocsin: Tocsin, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Run until `stop`; then take nothing new, store what has arrived, finish what is in hand, give back the leases."""
+    if tocsin.steady is not None:
+        await tocsin.steady.begin(tocsin.store)
     await tocsin.worker.take_back()
     async with asyncio.TaskGroup() as tasks:
         async with entrances(tocsin):
             working = tasks.create_task(tocsin.worker.run())
             others = [tasks.create_task(_renewing(tocsin))]
             others += [tasks.create_task(_again_and_again(one)) for one in tocsin.repeated]
+            if tocsin.steady is not None:
+                others.append(tasks.create_task(tocsin.steady.watch(tocsin.store)))
             log.info("listening", url=tocsin.config.server.url, sources=sorted(tocsin.config.sources))
             if ready is not None:
                 ready.set()

@@ -7,6 +7,7 @@ Understood by Healthchecks (https://healthchecks.io/docs/http_api/): the address
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
@@ -15,15 +16,27 @@ from bot.clients.http import Http
 from bot.errors import BadInput, TryLater
 
 ANSWER_WITHIN = 10.0  # s
+EARLY = timedelta(seconds=5)  # the auditor comes each minute, not to the second
 
 
 class Heartbeat:
-    """`url` is a secret: whoever has it can say that all is well. `observe(outcome)` counts `ok` and `failed`."""
+    """`url` is a secret: whoever has it can say that all is well. `every`: how often that is said at most; what is wrong is said each time.
+    `observe(outcome)` counts `ok` and `failed`."""
 
-    def __init__(self, http: Http, url: str, observe: Callable[[str], None] = lambda outcome: None) -> None:
+    def __init__(
+        self,
+        http: Http,
+        url: str,
+        observe: Callable[[str], None] = lambda outcome: None,
+        every: timedelta = timedelta(0),
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self._http = http
         self._url = url
         self._observe = observe
+        self._every = every
+        self._clock = clock
+        self._next: datetime | None = None
         self._log = structlog.get_logger("heartbeat")
 
     def __repr__(self) -> str:
@@ -31,6 +44,9 @@ class Heartbeat:
 
     async def beat(self, well: bool) -> bool:
         """Say how it is; whether that was heard. Raises nothing: a heartbeat that fails is logged and stops nobody."""
+        now = self._clock() if self._clock else None
+        if now and well and self._next and now < self._next:
+            return True
         try:
             reply = await self._http.request(
                 "GET", self._url if well else failed(self._url), answer_within=ANSWER_WITHIN, most_bytes=10_000
@@ -42,6 +58,7 @@ class Heartbeat:
             heard, why = False, "its address or its answer is not what was expected"
         if not heard:
             self._log.warning("the heartbeat was not heard", why=why)
+        self._next = now + self._every - EARLY if now and heard and well else None
         self._observe("ok" if heard else "failed")
         return heard
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from aiosmtplib import SMTP
@@ -41,7 +41,7 @@ class Server:
     tls: Tls
     context: ssl.SSLContext | None
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     name: str = "localhost"
     within: float = 10.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html as standard_html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -58,11 +58,16 @@ class Said:
         return "\n".join([self.body, *(f"{words}: {url}" for words, url in self.links)]).strip()
 
 
-def said(notice: Notice, redact: Redact, *, again: bool = False) -> Said:
-    """The words of a notice, without secrets. `again`: say that it may have arrived before (for media that cannot tell)."""
+def said(notice: Notice, redact: Redact, *, again: bool = False, linked: bool = True) -> Said:
+    """The words of a notice, without secrets. `again`: say that it may have arrived before (for media that cannot tell).
+
+    `linked`: the notice's own links may stand in its words (a template puts them there), though the one to acknowledge by looks like a secret; False
+    where others than its receiver read it.
+    """
+    own = [url for _, url in links(notice)] if linked else []
 
     def clean(text: str) -> str:
-        return _clean(redact(text[:LONGEST_READ]))
+        return _clean(redacted(text[:LONGEST_READ], redact, own))
 
     subject = clip(" ".join(clean(notice.subject).split()), SUBJECT) or "Tocsin"
     body = clip(clean(notice.body or notice.short).strip(), BODY)
@@ -76,6 +81,14 @@ def said(notice: Notice, redact: Redact, *, again: bool = False) -> Said:
         colour=colour(notice),
         urgent=notice.purpose in URGENT,
     )
+
+
+def redacted(text: str, redact: Redact, own: Sequence[str]) -> str:
+    """Without secrets, but with these addresses as they are."""
+    if not own:
+        return redact(text)
+    parts = re.split("(" + "|".join(map(re.escape, own)) + ")", text)  # every second one is such an address
+    return "".join(part if at % 2 else redact(part) for at, part in enumerate(parts))
 
 
 def links(notice: Notice) -> tuple[tuple[str, str], ...]:

@@ -104,7 +104,7 @@ class Heartbeat(Part):
     url: SecretAddress = Field(
         description="of a dead man's switch, by reference when it is secret: env:NAME or file:/path"
     )
-    every: timedelta = Field(default=timedelta(minutes=1), ge=timedelta(seconds=10), le=timedelta(days=1))
+    every: timedelta = Field(default=timedelta(minutes=1), ge=timedelta(minutes=1), le=timedelta(days=1))
 
     @field_validator("url")
     @classmethod

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bot.config import marks
 from bot.config.channels import Media
-from bot.config.oncall_people import OTHERS, PersonEntry, rule
+from bot.config.oncall_people import OTHERS, SPOKEN, PersonEntry, phone_number, rule
 from bot.config.oncall_policies import LevelEntry, PolicyEntry
 from bot.config.oncall_schedules import (
     CalendarEntry,
@@ -99,11 +99,12 @@ def directory(file: OncallFile, roles: Mapping[str, tuple[str, ...]], media: Med
 
 def methods(entry: PersonEntry, media: Media) -> tuple[Method, ...]:
     """By what a person can be reached beside Slack: what stands under `methods`, and what follows from their e-mail address and phone."""
+    named = {
+        key: (key, one) if isinstance(one, str) else (one.medium, one.address) for key, one in entry.methods.items()
+    }
     own = {
-        key: Method(key=key, medium=key, address=one)
-        if isinstance(one, str)
-        else Method(key=key, medium=one.medium, address=one.address)
-        for key, one in entry.methods.items()
+        key: Method(key=key, medium=medium, address=_dialled(media.kinds.get(medium, ""), address))
+        for key, (medium, address) in named.items()
     }
     implicit = (("email", entry.email), ("sms", entry.phone), ("call", entry.phone))
     for kind, address in implicit:
@@ -111,6 +112,16 @@ def methods(entry: PersonEntry, media: Media) -> tuple[Method, ...]:
         if address and medium:
             own.setdefault(medium, Method(key=medium, medium=medium, address=address))
     return tuple(own.values())
+
+
+def _dialled(kind: str, address: str) -> str:
+    """A phone number as providers write it, so that an answer from it is known to be this person's; one that is none is a problem of its own."""
+    if kind not in SPOKEN:
+        return address
+    try:
+        return phone_number(address)
+    except ValueError:
+        return address
 
 
 def _rules(rules: Sequence[str | Mapping[str, timedelta]]) -> tuple[Notify, ...]:

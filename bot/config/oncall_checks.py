@@ -13,7 +13,7 @@ import holidays
 from bot.config.channels import Media
 from bot.config.marks import Document, Path
 from bot.config.oncall import CalendarConfig, OncallFile, methods
-from bot.config.oncall_people import EMAIL, OTHERS, MethodEntry, PersonEntry, phone_number, rule
+from bot.config.oncall_people import EMAIL, OTHERS, SPOKEN, MethodEntry, PersonEntry, phone_number, rule
 from bot.config.oncall_policies import LevelEntry
 from bot.config.oncall_schedules import HolidaysEntry, LayerEntry, ScheduleEntry
 from bot.config.problems import Problem, nearest, quoted, unknown
@@ -24,7 +24,6 @@ from bot.domain.contact import SLACK
 from bot.domain.people import TOCSIN
 
 KINDS = ("person", "schedule", "rotation", "group", "channel", "medium")
-SPOKEN = ("sms", "call")  # kinds of media whose addresses are phone numbers
 
 
 @dataclass(frozen=True, slots=True)

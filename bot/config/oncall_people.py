@@ -21,6 +21,7 @@ OTHERS = "default"  # in `notify`: for all severities that it does not name
 EMAIL = r"^([^@\s]+@[^@\s]+)?$"
 LATEST_PAGE = timedelta(hours=24)
 MOST_RULES = 20
+SPOKEN = ("sms", "call")  # kinds of media whose addresses are phone numbers
 LONGEST_TEMPLATE = 4000
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\Z")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}\Z")

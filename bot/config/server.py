@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -25,6 +26,7 @@ from bot.config.units import SIZE_PATTERN, size
 MIB = 1 << 20
 LARGEST_BODY = 64 * MIB
 SHORTEST_SECRET = 16
+_PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~%/-]*)?\Z")
 DATABASES = ("sqlite", "postgresql")
 LOG_LEVELS = Literal["debug", "info", "warning", "error"]
 
@@ -128,6 +130,17 @@ class Server(Listening):
     secret: SecretRef | None = Field(
         default=None, description="what links to acknowledge by and addresses of calendars are signed with"
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain(cls, url: str | None) -> str | None:
+        """Paths are put behind it, and messages link only to addresses in which nothing can hide."""
+        if url is not None and not _PLAIN_ADDRESS.match(url):
+            raise ValueError(
+                "links are made of it: write it like https://tocsin.example.com or https://example.com/tocsin, without ? and #, "
+                "and names with other letters than a to z as xn--…"
+            )
+        return url
 
     @field_validator("secret")
     @classmethod

@@ -35,8 +35,11 @@ _WANTED = {
     "mapping_type": "a mapping (key: value)",
     "tuple_type": "a list (- item)",
     "list_type": "a list (- item)",
+    "sequence_str": "a list (- item)",
     "is_instance_of": "a reference like env:NAME or file:/path",
 }
+
+LONGEST_SHOWN = 24  # characters; what is longer may be a secret in the wrong place
 
 _BOUNDS = {
     "greater_than": "more than",
@@ -171,6 +174,8 @@ def _message(kind: str, said: str, context: Mapping[str, Any], value: Any) -> st
         return f"wanted at most {context.get('max_length')} {what}, found {context.get('actual_length') or len(value)}"
     if kind == "string_pattern_mismatch":
         return f"{found(value)} does not fit the pattern {context.get('pattern')}"
+    if kind == "sequence_str":  # what the list was to hold may be secrets
+        return f"wanted {_WANTED[kind]}, found text"
     wanted = _WANTED.get(kind) or said.removeprefix("Input should be ").removeprefix("a valid ")
     return f"wanted {wanted}, found {found(value)}{_mistaken(kind, value)}"
 
@@ -182,11 +187,10 @@ def _mistaken(kind: str, value: Any) -> str:
     if kind not in ("string_type", "is_instance_of") or not isinstance(value, dict) or len(value) != 1:
         return ""
     key, item = next(iter(value.items()))
-    return (
-        f"; for text, leave out the space after the colon or put it in quotes: {quoted(f'{key}:{item}')}"
-        if isinstance(item, str)
-        else ""
-    )
+    meant = f"{key}:{item}"
+    example = f": {quoted(meant)}" if len(meant) <= LONGEST_SHOWN else ""  # as below
+    how = f"; for text, leave out the space after the colon or put it in quotes{example}"
+    return how if isinstance(item, str) else ""
 
 
 def found(value: Any) -> str:
@@ -203,4 +207,4 @@ def found(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    return quoted(value) if isinstance(value, str) and len(value) <= 24 else "text"
+    return quoted(value) if isinstance(value, str) and len(value) <= LONGEST_SHOWN else "text"

@@ -152,18 +152,19 @@ def taken(incident: Incident, key: str, target: str, name: str, now: datetime, l
 def reminder(incident: Incident, text: str, target: str, now: datetime, links: Links) -> Notice:
     """Whoever has it is asked whether they are still at it."""
     asked_at = (incident.still_at or now).timestamp()
+    known = facts(incident, target, incident.acknowledged_by, now)
     return Notice(
         key=f"still-at-it:{incident.id}:{incident.epoch}:{asked_at:.6f}",
         purpose="reminder",
         thread=thread(incident),
         incident_id=incident.id,
         subject=_line(text),
-        body=f"{incident.title}\nSay that you are still at it: with the button in Slack, or `/incident still` in its channel.",
+        body=f"{known['title']}\nSay that you are still at it: with the button in Slack, or `/incident still` in its channel.",
         short=clipped(_line(text), SHORT),
         spoken=_line(text),
         severity=incident.severity,
         url=links.of(incident),
-        facts=facts(incident, target, incident.acknowledged_by, now) | {"still_at_it": "asked"},
+        facts=known | {"still_at_it": "asked"},
     )
 
 

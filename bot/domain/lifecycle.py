@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from bot.domain import effects, oncall_effects
+from bot.domain import deadline, effects, oncall_effects
 from bot.domain.alert import Alert
 from bot.domain.catalogue import Service
 from bot.domain.effects import Effect
 from bot.domain.escalation import Policy, Track
 from bot.domain.incident import Change, Incident, State, entered, refreshed, warned
-from bot.domain.naming import channel_name, human_title, in_words
+from bot.domain.naming import channel_name, human_title
 from bot.domain.people import TOCSIN, Actor
 from bot.domain.routing import Route
 
@@ -140,7 +140,7 @@ def reopened(incident: Incident, why: str, now: datetime, *, flaps: bool = False
         mitigated_at=None,
         resolved_at=None,
     )
-    deadlines = _deadlines(change.incident, now) if kept else []
+    deadlines = deadline.asked(change.incident, now) if kept else []
     return refreshed(change, now).ask(*_beginning(change.incident, now), *deadlines)
 
 
@@ -224,44 +224,7 @@ def acknowledged(incident: Incident, actor: Actor, now: datetime) -> Change:
     )
     invited = [effects.invite(incident.id, (actor.id,), now)] if actor.known_here else []
     told = oncall_effects.stand_down(incident.id, incident.epoch, "acknowledged", now)
-    return refreshed(change, now).ask(*invited, told, *_deadlines(change.incident, now))
-
-
-def still_at_it(incident: Incident, actor: Actor, now: datetime) -> Change:
-    """Whoever has it says so again: its deadline begins anew. Nothing without a deadline, or when nobody has acknowledged it."""
-    deadline = incident.reminds_after or incident.expires_after
-    if incident.state is not State.ACKNOWLEDGED or deadline is None:
-        return Change(incident)
-    text = f"{actor.name} is {'still at it' if actor.id == incident.holder else 'at it as well'}"
-    change = entered(
-        incident,
-        "still_at_it",
-        text,
-        now,
-        actor=actor.name,
-        acknowledged_by=actor.name,
-        holder=actor.id,
-        still_at=now,
-    )
-    return refreshed(change, now).ask(*_deadlines(change.incident, now))
-
-
-def asked_still_at_it(incident: Incident, now: datetime) -> Change:
-    """It is time to ask whoever has it whether they are still at it."""
-    left = (incident.still_at or now) + incident.expires_after - now if incident.expires_after else None
-    otherwise = f"; without a word paging begins anew in {in_words(left)}" if left else ""
-    text = f"{incident.acknowledged_by}, are you still at it? You have had {incident.ref} for {in_words(now - (incident.still_at or now))}{otherwise}"
-    return refreshed(entered(incident, "still_at_it_asked", text, now), now)
-
-
-def _deadlines(incident: Incident, now: datetime) -> list[Effect]:
-    """When somebody who has it is asked, and when it is nobody's any more."""
-    stages = (("remind", incident.reminds_after), ("expire", incident.expires_after))
-    return [
-        oncall_effects.still_at_it(incident.id, incident.epoch, now, stage, now + after)
-        for stage, after in stages
-        if after
-    ]
+    return refreshed(change, now).ask(*invited, told, *deadline.asked(change.incident, now))
 
 
 def mitigated(incident: Incident, actor: Actor, why: str, now: datetime) -> Change:

@@ -82,7 +82,9 @@ def severity_changed(
     ]
     policies = rules.policies_of(routes)
     why = f"a route for {severity} matches"
-    change = change.then(partial(paging.worse, before=before, now=now))  # first: further policies would seem to page already
+    change = change.then(
+        partial(paging.worse, before=before, now=now)
+    )  # first: further policies would seem to page already
     return change.then(partial(paging.paged_as_well, policies=policies, now=now, why=why))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from bot.domain import alerted, contact, lifecycle, oncall_effects, paging
+from bot.domain import alerted, contact, deadline, oncall_effects, paging
 from bot.domain.contact import SLACK
 from bot.domain.effects import Effect, Priority
 from bot.domain.incident import Incident, State
@@ -43,7 +43,7 @@ class Deadlines:
                 await tx.save(paging.unacknowledged(incident, now))
                 return
             directory = await self._rosters.directory(tx, self._rules(), now)
-            change = lifecycle.asked_still_at_it(incident, now)
+            change = deadline.reached(incident, now)
             await tx.save(change.ask(*self._asked(change.incident, change.entries[-1].text, directory, now)))
 
         return record

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.domain import effects, lifecycle, paging
+from bot.domain import deadline, effects, lifecycle, paging
 from bot.domain.alert import AlertState
 from bot.domain.escalation import Policy
 from bot.domain.incident import Change, Incident, State
@@ -141,12 +141,12 @@ class Incidents:
             return f"{incident.ref} is {incident.state}: nobody asks for it."
 
         def changed(incident: Incident) -> str:
-            deadline = incident.reminds_after or incident.expires_after
-            asked = f" You are asked again in {in_words(deadline)}." if deadline else ""
-            return f"{incident.ref} is yours.{asked}"
+            after = incident.reminds_after or incident.expires_after
+            again = f" You are asked again in {in_words(after)}." if after else ""
+            return f"{incident.ref} is yours.{again}"
 
         return await self._change(
-            incident_id, lambda incident, now: lifecycle.still_at_it(incident, actor, now), changed, unchanged
+            incident_id, lambda incident, now: deadline.still_at_it(incident, actor, now), changed, unchanged
         )
 
     async def _until_nothing_is_sent(self, incident_id: int) -> None:
@@ -278,7 +278,7 @@ class Incidents:
 def _taken(incident: Incident, actor: Actor, now: datetime) -> Change:
     """An acknowledgement; of what somebody has already it is a word that they are still at it."""
     if incident.state is State.ACKNOWLEDGED:
-        return lifecycle.still_at_it(incident, actor, now)
+        return deadline.still_at_it(incident, actor, now)
     return lifecycle.acknowledged(incident, actor, now)
 
 

@@ -98,16 +98,11 @@ class Notices:
             where = (page.medium, page.address, page.target if not page.address else "")
             if page.purpose == "recovery" and page.state is not PageState.SKIPPED:
                 newest.pop(where, None)
-            elif page.purpose in ("page", "summon") and self._arrived(page):
+            elif page.purpose in ("page", "summon") and _arrived(page):
                 newest[where] = page
         if not over:
             return [page for page in newest.values() if self._sending.wants_acknowledgements(page.medium)]
         return [page for page in newest.values() if _wants_recovery(page, directory)]
-
-    def _arrived(self, page: Page) -> bool:
-        """A pager that may have heard of it has to hear of its end."""
-        maybe = page.state is PageState.SKIPPED and bool(page.answer) and self._sending.kind(page.medium) == PAGER
-        return page.state in ARRIVED or maybe
 
     def _told(self, incident: Incident, page: Page, now: datetime, *, over: bool) -> Effect:
         links, key = self._sending.links, f"{incident.id}:{incident.epoch}"
@@ -208,6 +203,12 @@ def _is_over(page: Page, incidents: Mapping[int, Incident]) -> bool:
         and incident.state in OVER
         and page.key.startswith(f"notify:recovery:{incident.id}:{incident.epoch}:")
     )
+
+
+def _arrived(page: Page) -> bool:
+    """Who may have heard of it (the answer of the medium was lost) hears of its end as well."""
+    maybe = page.state is PageState.SKIPPED and bool(page.answer)
+    return page.state in ARRIVED or maybe
 
 
 async def _still_taken(tx: Tx, notice: Notice) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -60,7 +61,7 @@ class Overrides:
                 raise BadInput(f"{schedule.key} has {len(others)} overrides already; end some that nobody needs first.")
             checked = replace(wish, schedule=schedule.key, person=person.key, starts=starts, ends=ends)
             override = overriding.made(await tx.next_id("override"), checked, me.key, now)
-            replaced = overriding.others_of(person.key, schedule, starts, ends)
+            replaced = await asyncio.to_thread(overriding.others_of, person.key, schedule, starts, ends)
             over = overriding.overlapping(override, others)
             await tx.save_override(override)
             await tx.ask([*_changes(override), *_told(override, replaced, directory, me, now)])
@@ -134,7 +135,7 @@ class Overrides:
             await tx.lock(LOCK)
             directory = await self._rosters.directory(tx, self._rules(), now)
             me = asking.member(directory, actor)
-            checked = _swap_wish(wish, me, directory, now)
+            checked = await asyncio.to_thread(_swap_wish, wish, me, directory, now)
             other = directory.people[checked.person]
             await _room_for_another(tx, me, checked, now)
             swap = Swap(
@@ -165,7 +166,7 @@ class Overrides:
             if swap.schedule not in directory.schedules:
                 raise BadInput(f"There is no schedule {swap.schedule} any more, so there is nothing to take over.")
             wish = Wish(swap.schedule, other.key, swap.starts, swap.ends, swap.why)
-            overriding.swap_checked(wish, asker, directory)
+            await asyncio.to_thread(overriding.swap_checked, wish, asker, directory)
             override = overriding.made(await tx.next_id("override"), wish, asker.key, now, instead_of=asker.key)
             await tx.save_override(override)
             accepted = overriding.answered(swap, "accepted", now, override.number)

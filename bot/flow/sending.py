@@ -24,6 +24,7 @@ from bot.errors import BadInput, GaveUp, TryLater
 
 LONGEST = 30.0  # seconds; a medium that takes longer is tried again, and another one has been used by then
 ANSWER = 300
+SHORTEST_ADDRESS = 6  # characters; shorter ones are names, of channels say
 
 
 class Sending:
@@ -68,12 +69,19 @@ class Sending:
         if page.medium == SLACK:
             return await self._slack(self._room.notice(notice, page.target, page.address, again))
         self.must_have(page.medium)
+        failure: Exception
         try:
             async with asyncio.timeout(LONGEST):
                 receipt = await self._media[page.medium].send(notice, page.address, again)
         except TimeoutError:
-            raise TryLater(f"{page.medium}: no answer within {LONGEST:.0f} seconds", uncertain=True) from None
-        return receipt.model_copy(update={"answer": clipped(receipt.answer, ANSWER)})
+            failure = TryLater(f"{page.medium}: no answer within {LONGEST:.0f} seconds", uncertain=True)
+        except TryLater as error:
+            failure = TryLater(_unaddressed(str(error), page), error.delay, uncertain=error.uncertain)
+        except (BadInput, GaveUp) as error:
+            failure = type(error)(_unaddressed(str(error), page))
+        else:
+            return receipt.model_copy(update={"answer": clipped(_unaddressed(receipt.answer, page), ANSWER)})
+        raise failure  # out here, so that the first one, which may quote the address, is not logged as its context
 
     async def alarm(self, text: str, key: str, again: bool) -> None:
         """In the fallback channel."""
@@ -98,6 +106,11 @@ class Sending:
         except BadInput as error:
             self._log.warning("a template of messages is wrong; Tocsin's own words are used", error=str(error))
             return notice
+
+
+def _unaddressed(words: str, page: Page) -> str:
+    """A provider's words without the address that they are about: they stand at the incident for everybody, and a phone number is its owner's."""
+    return words.replace(page.address, "…") if len(page.address) >= SHORTEST_ADDRESS else words
 
 
 def template_of(page: Page, directory: Directory, rules: Rules) -> str:

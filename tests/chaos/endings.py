@@ -24,6 +24,7 @@ THE_SAME = (
         "RUN-1: Roll back is done already",
     ),
     (re.compile(r"page_skipped: (.*) may have been paged.*"), r"page_sent: \1 was paged through Slack"),
+    (re.compile(r"It was open for \d+ \w+"), "It was open for some time"),
     (re.compile(r"(\w+ \w+) may have been paged, and is not paged again: INC-1 is \w+"), r"\1 was paged through Slack"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from bot.clients.heartbeat import Heartbeat, failed
 from bot.clients.http import Http
+from tests.support.clock import HandClock
 from tests.support.program import free_port
 
 SECRET = "5c1f0f5e-very-secret"
@@ -96,3 +98,17 @@ async def test_nobody_at_the_address_stops_nobody(url: str) -> None:
 )
 def test_the_address_of_a_failure(url: str, other: str) -> None:
     assert failed(url) == other
+
+
+async def test_it_is_said_as_often_as_the_configuration_says_and_what_is_wrong_at_once(outside: Outside) -> None:
+    clock = HandClock()
+    async with Http(lambda text: text) as http:
+        heartbeat = Heartbeat(http, outside.url, every=timedelta(minutes=5), clock=clock)
+        for _ in range(6):
+            assert await heartbeat.beat(True)
+            clock.forward(minutes=1)
+        assert len(outside.asked) == 2, "at once, and after five minutes"
+        await heartbeat.beat(False)
+        assert outside.asked[-1].endswith("/fail")
+        await heartbeat.beat(True)
+        assert len(outside.asked) == 4, "that it is well again is said at once"

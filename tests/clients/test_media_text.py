@@ -9,8 +9,12 @@ from markdown_it import MarkdownIt
 
 from bot.clients import media_text
 from bot.clients.media_text import NOTHING, clip, clip_bytes, clip_utf16, followable, html, markdown, said
+from bot.domain.incident import Incident
+from bot.domain.links import Links
 from bot.domain.notice import Notice
 from bot.domain.redaction import Redactor
+from bot.domain.signing import Signer
+from tests.support.clock import START
 
 NOTICE = Notice(
     key="k", purpose="page", subject="INC-7  Checkout\nfails", body="a\n\n\n\nb", short="short", severity="critical"
@@ -108,3 +112,27 @@ def test_any_text_is_only_text_in_markdown(text: str) -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_only_text_in_html(text: str) -> None:
     assert not set("<>\"'") & set(html(text))
+
+
+LINKED = NOTICE.model_copy(
+    update={
+        "acknowledge_url": Links("https://t.example.com", Signer("a secret")).acknowledge(
+            Incident(id=7, title="t", severity="critical", group_key="g", channel_name="c", opened_at=START),
+            "page:7",
+            "person:ada",
+            START,
+        )
+    }
+)
+
+
+def test_a_template_may_put_the_link_to_acknowledge_by_into_its_words() -> None:
+    """It looks like a token of somebody's, which it is: of whoever gets the message."""
+    own = LINKED.acknowledge_url
+    notice = LINKED.model_copy(update={"body": f"password=hunter2hunter2 take it: {own}", "short": own})
+    words = said(notice, Redactor())
+    assert words.body == f"password=[redacted: password] take it: {own}"
+    assert words.short == own
+    assert own not in said(notice, Redactor(), linked=False).body, "the log is read by others"
+    other = own[:-1] + ("0" if own[-1] != "0" else "1")
+    assert "redacted" in said(notice.model_copy(update={"body": other, "acknowledge_url": ""}), Redactor()).body

@@ -176,3 +176,29 @@ def test_what_the_page_shows_of_on_call_and_media_can_be_used_together(tmp_path:
         written_as = json.loads(json.dumps(yaml.safe_load(files[name]), default=str)) if name in files else None
         assert name not in files or list(violations(written_as, wanted, wanted)) == []
     assert warnings(tmp_path, files, **options) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["https://t.example/?a=b", "https://t.example/#x", "https://t.example/pre fix", "https://tüt.example"]
+)
+def test_an_address_that_no_link_can_be_made_of_is_refused(tmp_path: Path, url: str) -> None:
+    files = {"tocsin.yaml": TOCSIN + f'server: {{public_url: "{url}"}}\n'}
+    assert any("server.public_url: links are made of it" in one for one in problems(tmp_path, files))
+
+
+def test_an_address_may_have_a_path_in_front(tmp_path: Path) -> None:
+    files = {"tocsin.yaml": TOCSIN + "server: {public_url: https://t.example/tocsin/}\n"}
+    assert loaded(tmp_path, files).server.url == "https://t.example/tocsin"
+
+
+SIGNED = replace(REGISTRY, channels={"webhook": discover("channels")["webhook"].Params})
+
+
+@pytest.mark.parametrize("value", ["hunter2", "{hunter2hunter2: hunter2hunter2}"])
+def test_a_secret_in_the_wrong_form_is_not_shown(tmp_path: Path, value: str) -> None:
+    for field in ("secrets", "url"):
+        given = {"secrets": "[env:SMS]", "url": "env:SMS", field: value}
+        entry = f"{{type: webhook, secrets: {given['secrets']}, url: {given['url']}}}"
+        found = problems(tmp_path, {"tocsin.yaml": TOCSIN + f"channels: {{hook: {entry}}}\n"}, registry=SIGNED)
+        assert found
+        assert not any("hunter2" in one for one in found)

@@ -71,6 +71,14 @@ def test_methods_of_ones_own_come_first_and_replace_what_follows_from_an_address
     )
 
 
+@pytest.mark.parametrize("person", ['"+49 151 1234-5678"', '{medium: sms, address: "+49 151.12345678"}'])
+def test_a_phone_under_methods_is_kept_as_providers_write_it(tmp_path: Path, person: str) -> None:
+    """An answer by SMS says from which number it comes: written otherwise, it would be a stranger's."""
+    assert ada(tmp_path, f"methods: {{sms: {person}}}").methods[0] == Method(
+        key="sms", medium="sms", address="+4915112345678"
+    )
+
+
 def test_numbers_are_the_text_that_was_written(tmp_path: Path) -> None:
     """YAML takes a phone number for a number, and would lose its plus."""
     person = ada(

@@ -17,6 +17,7 @@ from bot.clients.slack import SlackGateway
 from bot.domain.alert import AlertState
 from bot.domain.expand import begun
 from bot.domain.incident import Incident
+from bot.domain.page import Page
 from bot.domain.people import Actor
 from bot.domain.run import Run
 from bot.domain.runbook import Runbook
@@ -43,6 +44,7 @@ class FakeFlows:
     severities: Sequence[str] = ("critical", "warning", "info")
     all: Sequence[Runbook] = (runbook(), runbook(name="restart", title="Restart", params={}))
     runs: list[Run] = field(default_factory=lambda: [waiting_run()])
+    pages: list[Page] = field(default_factory=list)
     silences: Any = None
     of_alerts: dict[str, str] = field(default_factory=lambda: {"service": "checkout"})
     oncall: OnCallFlows | None = None
@@ -97,7 +99,7 @@ class FakeFlows:
             raise BadInput(f"There is no INC-{incident_id}. `/incident list` shows what is open.")
         timeline = [Entry(at=NOW, kind="opened", text="INC-7 opened <b>")]
         return SimpleNamespace(
-            incident=found, alerts=[AlertState(alert(), NOW, NOW)], runs=self.runs, timeline=timeline, pages=[]
+            incident=found, alerts=[AlertState(alert(), NOW, NOW)], runs=self.runs, timeline=timeline, pages=self.pages
         )
 
     async def page(self, incident_id: int | None, target: str, why: str, actor: Actor) -> str:

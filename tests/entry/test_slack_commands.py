@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.domain.page import Page, PageState
 from bot.domain.step import Approver
 from bot.entry.slack.asked import Ask, Reply
 from bot.entry.slack.commands import Commands
@@ -238,3 +239,39 @@ async def test_a_long_history_says_how_many_there_were_before() -> None:
     check_message(list(reply.blocks))
     assert "*RUN-39*" in str(reply.blocks[0])
     assert "and 19 earlier" in str(reply.blocks[-1])
+
+
+PRIVATE_PAGE = Page(
+    key="p",
+    incident_id=7,
+    target="person:ada",
+    name="Ada",
+    medium="slack",
+    state=PageState.SENT,
+    begun_at=NOW,
+    state_at=NOW,
+)
+
+
+@pytest.mark.parametrize(
+    ("paged_as", "channel", "taken"),
+    [
+        ("person:ada", "C0ELSEWHERE", True),
+        ("person:bob", "C0ELSEWHERE", False),
+        ("channel:ops", "C0ELSEWHERE", False),
+        ("person:ada", "", True),
+        ("person:bob", HERE, True),
+    ],
+)
+async def test_outside_its_channel_a_private_incident_is_taken_by_whoever_is_paged_only(
+    paged_as: str, channel: str, taken: bool
+) -> None:
+    fakes = FakeFlows(open_incidents=[incident(private=True)])
+    fakes.pages = [PRIVATE_PAGE.model_copy(update={"target": paged_as})]
+    if taken:
+        _, calls = await run("ack INC-7", fakes, channel)
+        assert calls[-1] == ("acknowledge", 7, "ada")
+        return
+    with pytest.raises(BadInput, match="INC-7 is private, and you are not paged for it"):
+        await run("ack INC-7", fakes, channel)
+    assert ("acknowledge", 7, "ada") not in fakes.calls, "whoever has it is invited to the channel"

@@ -314,3 +314,22 @@ async def test_only_ones_own_methods_are_tested(house: OnCallHouse) -> None:
     house.with_directory(people=people)
     (found,) = await house.contacts.test("", EVE)
     assert (found.ok, found.answer) == (False, "not set up in tocsin.yaml")
+
+
+async def test_the_loop_goes_on_while_a_code_is_compared(house: OnCallHouse) -> None:
+    """Comparing is slow on purpose, and there may be six codes to compare with."""
+    for number in range(6):
+        await house.contacts.add("sms", f"+49151000000{number}", ADA)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.001)
+            turns += 1
+
+    beside = asyncio.create_task(others())
+    with pytest.raises(BadInput, match="That is not the code"):
+        await house.contacts.verify("999999", ADA)
+    beside.cancel()
+    assert turns > 5

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.incident import State
+from bot.domain.incident import Change, State
+from bot.domain.notice import Notice
 from bot.domain.people import Actor
+from bot.domain.ports import Tx
 from tests.flow.paging_house import ADA_SMS, PHONE_ONLY, given, house, opened, shop, slack_pages
 from tests.support.house import ADA, BOB, House
 
@@ -120,3 +122,30 @@ async def test_a_word_about_what_nobody_has_is_answered(state: str, words: str) 
     if state == "resolved":
         await it.incidents.resolve(1, ADA)
     assert words in await it.incidents.still_at_it(1, ADA)
+
+
+async def test_who_took_a_private_incident_without_being_one_of_the_people_is_not_told_what_it_is_about() -> None:
+    for actor, told in ((ADA, True), (Actor(id="slack:U0MAL", name="Mallory"), False)):
+        it = house(given(DEADLINES))
+        await opened(it)
+
+        async def hide(tx: Tx) -> None:
+            incident = await tx.incident(1)
+            assert incident is not None
+            await tx.save(Change(incident.model_copy(update={"private": True})))
+
+        await it.store.write(hide)
+        await it.incidents.acknowledge(1, actor)
+        await it.settle()
+        notices: list[Notice] = []
+        kept = it.room.notice
+
+        async def notice(one: Notice, target: str, address: str, again: bool) -> str:
+            notices.append(one)
+            return await kept(one, target, address, again)
+
+        it.room.notice = notice  # type: ignore[method-assign]
+        await it.wait(minutes=30)
+        (reminder,) = [one for one in notices if one.purpose == "reminder"]
+        assert ("Broken checkout" in reminder.model_dump_json()) is told
+        assert ("a private incident" in reminder.body) is not told

@@ -487,6 +487,18 @@ async def test_who_was_skipped_or_not_reached_hears_of_no_recovery() -> None:
     assert len(it.media["voice"].told("recovery")) == 1
 
 
+async def test_who_may_have_been_paged_when_the_answer_was_lost_is_told_that_it_is_over() -> None:
+    it = house(given(people={"ada": PHONE_ONLY}))
+    it.media["sms"].lose = 1
+    await opened(it)
+    await it.incidents.acknowledge(1, ADA)
+    await it.wait(seconds=5)
+    assert await states(it) == [("sms", "skipped")]
+    await it.incidents.resolve(1, ADA)
+    await it.settle()
+    assert len(it.media["sms"].told("recovery")) == 1
+
+
 async def test_a_problem_that_comes_and_goes_makes_no_storm_of_recoveries() -> None:
     it = texting()
     for _ in range(6):

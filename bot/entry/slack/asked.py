@@ -63,6 +63,16 @@ async def must_be_seen_here(flows: Flows, number: int, channel_id: str, what: st
         raise BadInput(f"{private}. Whoever is in its channel can ask there.")
 
 
+async def _may_be_taken(flows: Flows, number: int, ask: Ask) -> None:
+    """Whoever has a private incident is invited to its channel: outside of it, only people who are paged may take it."""
+    shown = await flows.incidents.show(number)
+    paged = any(page.target == f"person:{ask.actor.id}" for page in shown.pages)
+    if hidden(shown.incident, ask.channel_id) and not paged:
+        raise BadInput(
+            f"{shown.incident.ref} is private, and you are not paged for it. Whoever is in its channel can acknowledge there."
+        )
+
+
 def sections(lines: Sequence[str]) -> list[Block]:
     """Finished lines in as few sections as hold them whole."""
     texts = [""]
@@ -83,9 +93,12 @@ async def about(ask: Ask, flows: Flows, command: str) -> tuple[int, str]:
     word, _, rest = ask.text.partition(" ")
     named = REF.fullmatch(word)
     if named:
-        if command != "ack":  # whoever is paged may take it from anywhere; that tells nothing
-            await must_be_seen_here(flows, int(named[1]), ask.channel_id)
-        return int(named[1]), rest.strip()
+        number = int(named[1])
+        if command == "ack":
+            await _may_be_taken(flows, number, ask)
+        else:
+            await must_be_seen_here(flows, number, ask.channel_id)
+        return number, rest.strip()
     incident = await flows.incidents.of_channel(ask.channel_id) if ask.channel_id else None
     if incident is None:
         raise BadInput(

@@ -26,6 +26,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, Sec
 
 from bot.clients.desk import Desk
 from bot.clients.mail import PORTS, Mail, Server, Tls
+from bot.clients.media_text import links, redacted
 from bot.domain.naming import clipped
 from bot.domain.notice import Notice, Receipt
 from bot.errors import BadInput
@@ -137,9 +138,19 @@ class Plugin:
                 raise BadInput(
                     f"{self._desk.name}: found {one[:100]!r}; expected an e-mail address, like ada@example.com"
                 )
-        message = self._message(notice, recipients)
+        message = self._message(self._redacted(notice), recipients)
         answer = await self._mail.send(self._from, recipients, message.as_bytes())
         return Receipt(provider_id=str(message["Message-ID"]), answer=answer)
+
+    def _redacted(self, notice: Notice) -> Notice:
+        """Its words without what looks like a secret; its own links stay."""
+        own = [url for _, url in links(notice)]
+
+        def clean(value: str) -> str:
+            return redacted(value[:LONGEST_BODY], self._desk.redact, own)
+
+        facts = {name: clean(value) for name, value in notice.facts.items()}
+        return notice.model_copy(update={"subject": clean(notice.subject), "body": clean(notice.body), "facts": facts})
 
     def _message(self, notice: Notice, recipients: tuple[str, ...]) -> EmailMessage:
         message = EmailMessage(policy=POLICY)

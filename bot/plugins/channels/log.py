@@ -34,7 +34,7 @@ class Plugin:
         self._log = structlog.get_logger("notice")
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
-        words = said(notice, self._desk.redact)
+        words = said(notice, self._desk.redact, linked=False)
         self._log.info(
             words.subject,
             key=notice.key,

@@ -89,7 +89,7 @@ class Plugin:
         return Receipt(provider_id=sid, answer=status)
 
     def _fields(self, notice: Notice, to: str) -> dict[str, str]:
-        spoken = fitting(notice.spoken or notice.short or notice.subject) or WORDLESS
+        spoken = fitting(self._desk.redact(notice.spoken or notice.short or notice.subject)) or WORDLESS
         acknowledgeable = notice.acknowledgeable and self._called_back
         said = self._asking(spoken, notice.key) if acknowledgeable else self._saying(spoken, 2)
         fields = {"To": to, "From": self._params.sender, "Twiml": twiml(said), "Timeout": str(self._params.ring)}

@@ -26,6 +26,7 @@ from pydantic import Field, model_validator
 
 from bot.clients import twilio
 from bot.clients.desk import Desk
+from bot.clients.media_text import said
 from bot.domain.incoming import Incoming
 from bot.domain.naming import clipped
 from bot.domain.notice import Heard, Notice, Receipt
@@ -107,7 +108,7 @@ class Plugin:
         before = await self._before(notice, to) if again else None
         if before is not None:
             return before
-        fields = {"To": to, "Body": self.body(notice)}
+        fields = {"To": to, "Body": self.body(notice, known=bool(address))}
         fields |= (
             {"From": self._params.sender} if self._params.sender else {"MessagingServiceSid": self._params.service}
         )
@@ -116,10 +117,13 @@ class Plugin:
         sid, status = await self._twilio.make("Messages", fields)
         return Receipt(provider_id=sid, answer=status)
 
-    def body(self, notice: Notice) -> str:
-        """The text, how to acknowledge, and the mark by which this message is found again."""
-        parts = [clipped(notice.short or notice.subject, LONGEST_SHORT)]
-        if notice.acknowledgeable and self._answered:
+    def body(self, notice: Notice, *, known: bool = True) -> str:
+        """The text, how to acknowledge, and the mark by which this message is found again.
+
+        `known`: it goes to somebody's own number. An answer from the medium's own phone says nothing of whose page it is about.
+        """
+        parts = [clipped(said(notice, self._desk.redact).short, LONGEST_SHORT)]
+        if notice.acknowledgeable and self._answered and known:
             parts.append(f"Reply {notice.incident_id or 'ack'} to acknowledge")
         elif notice.acknowledgeable and notice.acknowledge_url:
             parts.append(f"Acknowledge: {notice.acknowledge_url}")
@@ -146,8 +150,11 @@ class Plugin:
 
     def answer(self, heard: Sequence[Heard], words: str) -> tuple[bytes, str]:
         """TwiML: a message back to whoever wrote, or nothing."""
-        said = words or next((HOW for one in heard if one.kind == "other" and one.text), "")
-        message = f"<Message>{escape(clipped(said, LONGEST_ANSWER))}</Message>" if said else ""
+        told = words or next((HOW for one in heard if one.kind == "other" and one.text), "")
+        shown = "".join(
+            char if char.isprintable() else " " for char in clipped(told, LONGEST_ANSWER)
+        )  # XML cannot hold the others
+        message = f"<Message>{escape(shown)}</Message>" if shown else ""
         return f'<?xml version="1.0" encoding="UTF-8"?><Response>{message}</Response>'.encode(), twilio.XML
 
 
@@ -158,13 +165,13 @@ def _mark(notice: Notice) -> str:
 def reply(form: Mapping[str, str]) -> Heard:
     """What somebody wrote back. `text` of an acknowledgement: the incident's number, or empty for the newest page."""
     sender, sid = form.get("From", "")[:40], form.get("MessageSid", "")[:40]
-    said = form.get("Body", "").strip()[:LONGEST]
-    if form.get("OptOutType") or said.lower().rstrip(".!") in TWILIOS:
+    body = form.get("Body", "").strip()[:LONGEST]
+    if form.get("OptOutType") or body.lower().rstrip(".!") in TWILIOS:
         return Heard(kind="other", provider_id=sid, address=sender)
-    found = _ANSWER.fullmatch(said.strip(" \t\r\n\"'“”‘’«»"))
+    found = _ANSWER.fullmatch(body.strip(" \t\r\n\"'“”‘’«»"))
     if found and (found["word"] or found["number"]):
         return Heard(kind="acknowledged", provider_id=sid, address=sender, text=found["number"] or "")
-    return Heard(kind="other", provider_id=sid, address=sender, text=said or "(nothing)")
+    return Heard(kind="other", provider_id=sid, address=sender, text=body or "(nothing)")
 
 
 def _status(form: Mapping[str, str]) -> tuple[Heard, ...]:

@@ -14,8 +14,12 @@ from pydantic import ValidationError
 
 from bot.clients.desk import Desk
 from bot.clients.http import Http
+from bot.clients.mail import Server
+from bot.domain.incident import Incident
+from bot.domain.links import Links
 from bot.domain.notice import Notice, Receipt
 from bot.domain.redaction import Redactor
+from bot.domain.signing import Signer
 from bot.errors import BadInput, GaveUp, TryLater
 from bot.plugins.channels import email
 from tests.support.clock import START
@@ -373,3 +377,26 @@ def test_mail_in_clear_may_go_to_this_machine_or_where_it_is_allowed(settings: d
 def test_a_password_does_not_show() -> None:
     params = email.Params.model_validate({**PLAIN, "user": USER, "password": PASSWORD})
     assert PASSWORD not in repr(params)
+
+
+async def test_what_looks_like_a_secret_is_not_sent_and_the_own_link_is() -> None:
+    incident = Incident(id=7, title="t", severity="critical", group_key="g", channel_name="c", opened_at=START)
+    own = Links("https://t.example.com", Signer("a secret")).acknowledge(incident, "page:7", "person:ada", START)
+    notice = PAGE.model_copy(
+        update={
+            "subject": "hunter2",
+            "body": f"hunter2 at {own}",
+            "facts": {"incident": "INC-7", "title": "hunter2"},
+            "acknowledge_url": own,
+        }
+    )
+    async with plain() as (server, plugin):
+        await sent(plugin, notice)
+    (message,) = server.messages
+    text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "hunter2" not in f"{message['Subject']} {text}"
+    assert f"[redacted: word] at {own}" in text
+
+
+def test_the_password_is_in_no_representation() -> None:
+    assert "open sesame" not in repr(Server("h", 25, "none", None, "u", "open sesame"))

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from pydantic import ValidationError
@@ -462,3 +463,24 @@ def test_secrets_do_not_show() -> None:
     params = twilio_sms.Params.model_validate({**PARAMS, "key": KEY, "key_secret": KEY_SECRET})
     assert TOKEN not in repr(params)
     assert KEY_SECRET not in repr(params)
+
+
+async def test_the_mediums_own_phone_gets_the_link_because_an_answer_from_it_names_nobodys_page() -> None:
+    async with twilio() as world:
+        await world.medium(to=ADA).send(PAGE, "", False)
+    assert "Reply" not in world.sent[0]["Body"]
+    assert f"Acknowledge: {PAGE.acknowledge_url}" in world.sent[0]["Body"]
+
+
+async def test_a_text_has_no_secrets_and_nothing_invisible() -> None:
+    async with twilio() as world:
+        await world.medium().send(PAGE.model_copy(update={"short": "hunter2 a\u202eb\x00c\x1b[31m"}), ADA, False)
+    body = world.sent[0]["Body"]
+    assert "hunter2" not in body
+    assert body.startswith("[redacted: word] abc[31m\n")
+
+
+async def test_the_answer_is_XML_whatever_people_are_called() -> None:
+    async with twilio() as world:
+        body, _ = world.medium().answer((), "INC-7 is Ada\x00\x1b\ufffe <3's")
+    assert ElementTree.fromstring(body).findtext("Message") == "INC-7 is Ada    <3's"
