@@ -89,8 +89,11 @@ def summon_by(asked: Effect, target: str, by: Step, now: datetime, *, loud: bool
     )
 
 
-def fall_back(asked: Effect, due: datetime) -> Effect:
-    """Look whether a page (or a part of a summon) has gone out by then; if not, reach the same person by the next method (P3)."""
+def fall_back(asked: Effect, due: datetime, put_off: int = 0) -> Effect:
+    """Look whether a page (or a part of a summon) has gone out by then; if not, reach the same person by the next method (P3).
+
+    `put_off`: how often that has been put off, because nobody had come to sending it yet.
+    """
     return Effect(
         kind="fall_back",
         key=f"fall_back:{asked.key}",
@@ -102,6 +105,7 @@ def fall_back(asked: Effect, due: datetime) -> Effect:
             "page": asked.key,
             "kind": asked.kind,
             "asked": dict(asked.payload),
+            "put_off": put_off,
         },
         latest_wins=True,  # what is brought forward, or waits in a bundle, is looked at by its new time
     )

@@ -5,6 +5,7 @@ Called by flow/pages when a page is late, by housekeeping when its row is dead, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.domain import contact, effects, oncall_effects, paging
@@ -17,6 +18,7 @@ from bot.domain.people import Directory
 from bot.domain.ports import Tx
 
 MOST_PAGES = 500
+UNANSWERED = (PageState.WAITING, PageState.SENDING)
 
 
 def not_needed(incident: Incident, asked: Effect) -> bool:
@@ -42,8 +44,11 @@ def gone(page: Page | None) -> bool:
     return page.state in (*ARRIVED, PageState.SKIPPED) or (page.state is PageState.BUNDLED and bool(page.answer))
 
 
-async def fallen_back(tx: Tx, asked: Effect, directory: Directory, said: str, now: datetime) -> bool:
+async def fallen_back(
+    tx: Tx, asked: Effect, directory: Directory, said: str, now: datetime, *, late: bool = False
+) -> bool:
     """Reach the target of this page (or part of a summon) in another way. `said`: what went wrong, for people. False: nothing was left to do.
+    `late`: it has not failed for good, and goes on trying.
 
     Somebody whom another method has reached is not paged once more; of a channel or a medium, which has no other way, the level's people stand in.
     """
@@ -71,6 +76,11 @@ async def fallen_back(tx: Tx, asked: Effect, directory: Directory, said: str, no
         return True
     if asked.kind == "summon":
         return False
+    # What one address refused for good says nothing of the medium; what does not answer does.
+    failing = {one.medium for one in siblings if one.state in UNANSWERED} | {str(asked.payload.get("medium") or SLACK)}
+    if late and not _elsewhere(incident, _turn(asked), directory, failing, now):
+        await tx.save(warned(incident, f"{said}. Nobody on its policy has another way: it goes on trying", now))
+        return True
     await tx.save(_gone_on(incident, asked, directory, said, now))
     return True
 
@@ -91,6 +101,24 @@ def _gone_on(incident: Incident, asked: Effect, directory: Directory, said: str,
         return warned(incident, said, now)
     change = warned(incident, f"{said}. Going on to the next level", now)
     return change.ask(effects.escalate(*turn, now))
+
+
+def _elsewhere(incident: Incident, turn: Turn, directory: Directory, failing: Collection[str], now: datetime) -> bool:
+    """Whether a level that is still to come reaches anybody by another medium than those that fail. When Slack is down and there is nothing else, to
+    hurry through all levels would only wake everybody at once when it is back."""
+    track = incident.tracks[turn.track]
+    levels = track.policy.levels
+    coming = {levels[step % len(levels)] for step in range(turn.step, track.steps)}
+    found = {one for level in coming for target in level.targets for one in directory.resolve(target, now)}
+    return any(medium not in failing for one in found for medium in _media_of(one, directory))
+
+
+def _media_of(target: str, directory: Directory) -> set[str]:
+    """By what a target can be reached."""
+    kind, _, name = target.partition(":")
+    if kind == "person":
+        return {way.medium for way in directory.people[name].ways if way.verified and way.medium in directory.media}
+    return {name} if kind == "medium" else {SLACK}
 
 
 def _pages_people(incident: Incident, turn: Turn, directory: Directory, now: datetime) -> bool:

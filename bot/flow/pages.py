@@ -28,6 +28,7 @@ from bot.flow.sending import Sending, answered, template_of
 FRESH = timedelta(
     seconds=1.5
 )  # an intent that is older is written anew: who acknowledged waits for it no longer than two seconds
+MOST_PUT_OFF = 3
 SETTLED = (*ARRIVED, PageState.SKIPPED, PageState.FAILED, PageState.BUNDLED)
 
 
@@ -106,11 +107,16 @@ class Pages:
             page = (await tx.pages([late.key])).get(late.key)
             if gone(page) or not_needed(incident, late) or await was_answered(tx, late):
                 return
+            put_off = int(asked.get("put_off", 0))
+            if page is None and put_off < MOST_PUT_OFF and await tx.undelivered([late.key]):
+                # Not the medium is slow, but the queue is long: to page others as well would make it longer.
+                await tx.ask([oncall_effects.fall_back(late, now + paging.LATEST, put_off + 1)])
+                return
             directory = await self._rosters.directory(tx, rules, now)
             name, medium = directory.name_of(late.payload["target"]), str(late.payload.get("medium") or SLACK)
             why = f" ({page.answer})" if page is not None and page.answer else ""
             said = f"The page of {name}{paging.by_what(medium)} has not gone out in time{why}"
-            if not await fallen_back(tx, late, directory, said, now):
+            if not await fallen_back(tx, late, directory, said, now, late=True):
                 await tx.save(warned(await existing(tx, incident.id), f"{said}. It is tried again", now))
 
         return record

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.domain import effects
-from bot.domain.contact import Method, Notify
+from bot.domain import effects, oncall_effects
+from bot.domain.contact import Method, Notify, Step
 from bot.domain.effects import Effect, Priority
 from bot.domain.escalation import Condition, Level, Policy
 from bot.domain.incident import State
 from bot.domain.matching import matcher
 from bot.domain.media import MediumRules
+from bot.domain.oncall_effects import Turn
 from bot.domain.people import Actor
-from bot.domain.ports import Tx
+from bot.domain.ports import Delivery, Tx
 from bot.domain.roster import OwnMethod, Preferences
 from bot.domain.routing import Route, Routing
 from bot.domain.schedule import Layer, Override, Schedule
@@ -205,6 +206,44 @@ async def test_when_a_person_can_be_reached_by_nothing_the_next_level_is_paged_a
     assert any("Could not page Ada by sms: the account is suspended. Paging by voice instead" in text for text in told)
     assert any("voice has not gone out in time (busy). Going on to the next level" in text for text in told)
     assert any("Paging Bob (policy shop, level 2)" in text for text in told)
+
+
+async def test_with_slack_down_and_nothing_else_the_levels_keep_their_time() -> None:
+    people = {key: PEOPLE[key].model_copy(update={"methods": ()}) for key in ("ada", "bob")}
+    it = house(given(TWO, people=people))
+    slack_is_down(it)
+    await opened(it)
+    for _ in range(120):
+        await it.wait(seconds=1)
+    told = await it.texts()
+    assert any("Nobody on its policy has another way: it goes on trying" in text for text in told)
+    assert not [text for text in told if "level 2" in text], "to hurry would wake everybody at once when Slack is back"
+    await it.wait(minutes=4)
+    assert any("level 2" in text for text in await it.texts()), "at its own time"
+    it.room.failures["page"] = []
+    await it.wait(seconds=10)
+    assert slack_pages(it) == ["person:ada", "person:bob"]
+
+
+async def test_a_page_that_nobody_has_come_to_yet_is_not_late_but_waits_for_its_turn() -> None:
+    it = house()
+    await it.receive(it.alert("Broken", severity="critical"))
+    await decided(it, effects.escalate(1, 1, 0, 0, it.clock()))
+    page = oncall_effects.page(Turn(1, 1, 0, 1), "person:ada", Step(method=PEOPLE["ada"].ways[0]), it.clock())
+    for put_off in range(3):
+        await decided(it, oncall_effects.fall_back(page, it.clock(), put_off))
+        assert not [text for text in await it.texts() if "has not gone out" in text]
+    await decided(it, oncall_effects.fall_back(page, it.clock(), 3))
+    assert [text for text in await it.texts() if "has not gone out" in text], "but not for ever"
+
+
+async def decided(it: House, effect: Effect) -> None:
+    """What this timer decides, while nothing else is delivered."""
+    now = it.clock()
+    delivery = Delivery(0, effect, attempts=1, again=False, asked_at=now, generation=1, owner="house")
+    record = await it.handlers[effect.kind](delivery)
+    assert record is not None
+    await it.store.write(record)
 
 
 async def test_a_method_that_was_meant_for_later_is_brought_forward_and_used_once() -> None:
