@@ -15,6 +15,7 @@ from typing import Literal
 from aiosmtplib import SMTP
 from aiosmtplib.errors import (
     SMTPAuthenticationError,
+    SMTPConnectError,
     SMTPDataError,
     SMTPException,
     SMTPRecipientRefused,
@@ -22,8 +23,9 @@ from aiosmtplib.errors import (
     SMTPTimeoutError,
 )
 
+from bot.clients.breaker import Breaker
 from bot.clients.http import quoted
-from bot.domain.ports import Redact
+from bot.domain.ports import Clock, Redact
 from bot.errors import BadInput, GaveUp, TryLater
 
 Tls = Literal["starttls", "implicit", "none"]
@@ -49,9 +51,10 @@ class Server:
 class Mail:
     """`send` hands one message in. Errors carry the server's words, without secrets."""
 
-    def __init__(self, server: Server, redact: Redact) -> None:
+    def __init__(self, server: Server, redact: Redact, clock: Clock) -> None:
         self._server = server
         self._redact = redact
+        self._breaker = Breaker(self._where, clock)
 
     async def send(self, sender: str, recipients: Sequence[str], message: bytes) -> str:
         """What the server said, and which of several recipients it refused.
@@ -59,6 +62,14 @@ class Mail:
         TryLater: not now (4xx, no connection, no answer); `uncertain` once the message was being sent. BadInput: the address or the message is
         refused for good. GaveUp: the server takes no mail from here as it is set up (credentials, certificate, no encryption).
         """
+        with self._breaker.attempt():
+            said = await self._exchanged(sender, recipients, message)
+        if isinstance(said, TryLater):
+            raise said
+        return said
+
+    async def _exchanged(self, sender: str, recipients: Sequence[str], message: bytes) -> str | TryLater:
+        """What the server said. `not now` as an answer is none that the breaker counts: it may be about one recipient, and the server is alive."""
         exchange = _Exchange(self._server)
         try:
             async with asyncio.timeout(self._server.within):
@@ -68,7 +79,13 @@ class Mail:
             raise TryLater(words, uncertain=exchange.sending) from None
         except (SMTPException, OSError) as error:
             # Without where it came from: that has the server's words as they are, and a traceback would show them.
-            raise self._failure(error, exchange) from None
+            failure = self._failure(error, exchange)
+            answered = isinstance(error, SMTPResponseException | _NobodyLeft) and not isinstance(
+                error, SMTPConnectError
+            )
+            if isinstance(failure, TryLater) and answered and not failure.uncertain:
+                return failure
+            raise failure from None
         except ValueError as error:  # aiosmtplib refuses what would be a second command
             raise BadInput(f"the message cannot be sent to {self._where}: {self._quote(str(error))}") from None
         else:

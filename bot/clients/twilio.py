@@ -19,10 +19,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from bot.clients.api import Server, host
+from bot.clients.breaker import Breaker
 from bot.clients.http import LONGEST_QUOTE, Http, Reply, quoted
 from bot.clients.retry_after import seconds
 from bot.domain.incoming import Incoming
-from bot.domain.ports import Redact
+from bot.domain.ports import Clock, Redact
 from bot.errors import BadInput, GaveUp, NotSigned, TryLater
 
 VERSION = "2010-04-01"
@@ -106,8 +107,9 @@ class Account(BaseModel):
 class Twilio:
     """The API of one account. Sends once, asks what there is, and checks who calls back."""
 
-    def __init__(self, http: Http, redact: Redact, account: Account) -> None:
+    def __init__(self, http: Http, redact: Redact, account: Account, clock: Clock) -> None:
         self._http = http
+        self._breaker = Breaker(f"Twilio ({host(account.api)})", clock)
         self._redact = redact
         self._account = account
         self._token = account.token.get_secret_value() if account.token else ""
@@ -124,13 +126,16 @@ class Twilio:
 
     async def make(self, what: str, fields: Mapping[str, str]) -> tuple[str, str]:
         """POST to `Messages` or `Calls`: (SID, status). Raises TryLater, BadInput (the receiver) and GaveUp (the account)."""
-        reply = await self._http.request(
-            "POST",
-            self._url(what),
-            headers={**self._headers, "Content-Type": "application/x-www-form-urlencoded"},
-            body=urlencode(fields).encode(),
-            answer_within=self._account.within,
-        )
+        with self._breaker.attempt():
+            reply = await self._http.request(
+                "POST",
+                self._url(what),
+                headers={**self._headers, "Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode(fields).encode(),
+                answer_within=self._account.within,
+            )
+            if reply.status >= 500:
+                raise self._refused(reply)
         if not 200 <= reply.status < 300:
             raise self._refused(reply)
         made = _object(reply)

@@ -19,7 +19,7 @@ PRIVATE = "a private incident"
 
 def thread(incident: Incident) -> str:
     """The same for all messages about one incident."""
-    return f"tocsin-{incident.ref}"
+    return f"tocsin-{incident.ref}-{incident.mark[:8]}"
 
 
 def facts(incident: Incident, target: str, name: str, now: datetime) -> dict[str, str]:
@@ -60,6 +60,7 @@ def paged(incident: Incident, page: Page, links: Links, now: datetime, why: str 
     return Notice(
         key=page.key,
         purpose="summon" if why else "page",
+        mark=incident.mark,
         thread=thread(incident),
         incident_id=incident.id,
         subject=_line(f"[{incident.severity}] {incident.ref}: {title}"),
@@ -120,6 +121,7 @@ def recovered(incidents: Sequence[Incident], key: str, target: str, name: str, n
     return Notice(
         key=key,
         purpose="recovery",
+        mark=first.mark,
         thread=thread(first) if len(incidents) == 1 else "",
         incident_id=first.id if len(incidents) == 1 else None,
         subject=_line(text),
@@ -138,6 +140,7 @@ def taken(incident: Incident, key: str, target: str, name: str, now: datetime, l
     return Notice(
         key=key,
         purpose="acknowledged",
+        mark=incident.mark,
         thread=thread(incident),
         incident_id=incident.id,
         subject=_line(text),
@@ -156,6 +159,7 @@ def reminder(incident: Incident, text: str, target: str, now: datetime, links: L
     return Notice(
         key=f"still-at-it:{incident.id}:{incident.epoch}:{asked_at:.6f}",
         purpose="reminder",
+        mark=incident.mark,
         thread=thread(incident),
         incident_id=incident.id,
         subject=_line(text),
@@ -168,10 +172,11 @@ def reminder(incident: Incident, text: str, target: str, now: datetime, links: L
     )
 
 
-def alarm(key: str, text: str, incident_id: int | None) -> Notice:
+def alarm(key: str, text: str, incident_id: int | None, now: datetime) -> Notice:
     """The last resort hears of it as well as the fallback channel. About the bot, so in no incident's thread."""
     return Notice(
         key=key,
+        mark=f"{int(now.timestamp())}",
         purpose="alarm",
         incident_id=incident_id,
         subject=clipped(_line(text), 250),

@@ -5,6 +5,7 @@ What can happen to it is in lifecycle.py (alerts, people, the bot) and paging.py
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -96,6 +97,12 @@ class Incident(BaseModel):
     def expires_after(self) -> timedelta | None:
         """How long an acknowledgement holds without a word: the smallest time that its policies say."""
         return min((one.policy.expires_after for one in self.tracks if one.policy.expires_after), default=None)
+
+    @property
+    def mark(self) -> str:
+        """The same for the same incident for ever, different for another one that happens to have its number (of an earlier or another database)."""
+        about = f"{self.id}|{self.opened_at.timestamp():.3f}|{self.group_key}"
+        return hashlib.sha256(about.encode()).hexdigest()[:12]
 
     @property
     def is_open(self) -> bool:

@@ -13,18 +13,18 @@ Purpose = Literal[
 
 
 class Notice(BaseModel):
-    """One message. `key`: stable for the same message, so that a medium can recognise it (Message-ID, idempotency). `thread`: the same for all
-    messages about one incident (`dedup_key` of pagers, e-mail threads); empty when it is about none.
+    """One message. `key`: stable for the same message; `mark` tells those of another database with the same keys apart, and `identity` is both.
+    `thread`: the same for all messages about one incident (`dedup_key` of pagers, e-mail threads); empty when it is about none.
 
     `subject`: one line. `body`: lines of text, without the subject. `short`: all that an SMS or a push holds (at most 300 characters). `spoken`:
     sentences to be read out. `url`: where to look. `acknowledge_url`: where to acknowledge without Slack (a page with a button); empty: not possible.
-    `acknowledgeable`: an answer counts as an acknowledgement. `text`: a template of the house or the person, rendered; then `body`, `short` and
-    `spoken` are that. `facts`: incident, severity, service, … as text, for media with fields.
+    `acknowledgeable`: an answer counts as an acknowledgement. `facts`: incident, severity, service, … as text, for media with fields.
     """
 
     model_config = ConfigDict(frozen=True)
 
     key: str
+    mark: str = ""
     purpose: Purpose
     thread: str = ""
     incident_id: int | None = None
@@ -37,6 +37,11 @@ class Notice(BaseModel):
     acknowledge_url: str = ""
     acknowledgeable: bool = False
     facts: Mapping[str, str] = {}
+
+    @property
+    def identity(self) -> str:
+        """By what a medium recognises the same message again (Message-ID, idempotency), among all that any Tocsin has ever sent."""
+        return f"{self.key}|{self.mark}" if self.mark else self.key
 
 
 class Receipt(BaseModel):

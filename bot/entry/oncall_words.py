@@ -1,6 +1,6 @@
 """Times, rules and quiet hours as people write them about on-call, in Slack and at the command line. Pure.
 
-now for 4h · 18:00 22:00 · tomorrow 09:00 until fri 18:00 · 2026-12-24 18:00 2026-12-27 09:00 Europe/Berlin
+now for 4h · 18:00-22:00 · 6pm for 4 hours · tomorrow 09:00 until fri 18:00 · 2026-12-24 18:00 2026-12-27 09:00 Europe/Berlin
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bot.domain.contact import Notify
 from bot.domain.naming import nearest
 from bot.domain.windows import DAYS, Window
 from bot.entry.silence_words import length, recurring, straight, zone_of
+from bot.entry.spoken_times import named_zone_at, plain, why_not
 from bot.errors import BadInput
 
 EXAMPLES = "`now 4h`, `18:00 22:00`, `tomorrow 09:00 fri 18:00` or `2026-12-24 18:00 2026-12-27 09:00`"
@@ -23,6 +24,21 @@ LONGEST_TEXT = 3000
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z")
 _LENGTH = re.compile(r"\d+(\.\d+)?(ms|[wdhms])")
+# With what a time begins, beside digits and days. Whatever begins so is read as a time, so that a wrong one is not taken for somebody's name.
+_BEGINNINGS = [
+    "now",
+    "from",
+    "starting",
+    "for",
+    "today",
+    "tonight",
+    "tomorrow",
+    "yesterday",
+    "next",
+    "this",
+    "on",
+    "at",
+]
 _NAMES = dict(zip(DAYS, ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), strict=True))
 
 
@@ -51,7 +67,7 @@ class Words:
         """FROM and TO at the front, as moments; a zone behind them is whose clock they mean. BadInput says what was found instead."""
         before = list(self.left)
         found = self._span()
-        zone = zone_of(self.next) if self.left else ""
+        zone = named_zone_at(self.next) if self.left else ""
         if not zone or zone == self.zone:
             self.left = self.left[1:] if zone else self.left
             return found
@@ -63,6 +79,7 @@ class Words:
     def _span(self) -> tuple[datetime, datetime]:
         if self.next.lower() in ("from", "starting"):
             self.take()
+        self.left = plain(self.left)
         if self.next.lower() == "for" or _LENGTH.match(self.next):
             return self.now, self._end(self.now)
         starts = self._moment(self.now, last=False)
@@ -75,19 +92,17 @@ class Words:
 
     def begins_with_time(self) -> bool:
         word = self.next.lower()
-        return word in ("now", "from", "starting", "for", "today", "tomorrow", "yesterday") or bool(
-            _CLOCK.match(word) or _DATE.match(word[:10]) or _LENGTH.match(word) or _weekday(word) is not None
-        )
+        return word in _BEGINNINGS or word.lstrip("-")[:1].isdigit() or _weekday(word) is not None
 
     def _end(self, starts: datetime) -> datetime:
         word = self.next.lower()
-        if word in ("to", "until", "till", "-", "–"):
+        if word in ("to", "until", "till", "-", "–", "for"):
             self.take()
-        elif word == "for":
-            self.take()
-            return starts + length(self._needed("how long, like 4h"))
+        self.left = plain(self.left)
         if _LENGTH.match(self.next):
             return starts + length(self.take())
+        if word == "for":
+            raise self._unread(self._needed("how long, like 4h"))
         return self._moment(starts, last=True)
 
     def _needed(self, what: str) -> str:
@@ -97,6 +112,7 @@ class Words:
 
     def _moment(self, after: datetime, *, last: bool) -> datetime:
         """One time; without a date the next after `after`. `last`: of a time that occurs twice, when the clocks go back, the second."""
+        self.left = plain(self.left)
         word = self._needed("when it ends, or how long it lasts" if last else "when it begins")
         low = word.lower()
         if low == "now":
@@ -122,6 +138,7 @@ class Words:
         """`2026-12-24 18:00`, `2026-12-24` (its midnight), `2026-12-24T18:00+01:00`."""
         try:
             if _DATE.match(word):
+                self.left = plain(self.left)
                 clock = self.take() if _CLOCK.match(self.next) else "00:00"
                 return self._on(date.fromisoformat(word), clock, last)
             at = datetime.fromisoformat(word)
@@ -129,13 +146,22 @@ class Words:
                 raise ValueError
             return at.astimezone(UTC) if at.tzinfo else self._on(at.date(), f"{at:%H:%M}", last)
         except (ValueError, OverflowError):
-            names = ["now", "today", "tomorrow", *_NAMES.values()]
-            near = nearest(word[:20].lower(), names) or "."
-            raise BadInput(f"{word[:40]!r} is not a time{near} Times are written like {EXAMPLES}.") from None
+            raise self._unread(word) from None
+
+    def _unread(self, word: str) -> BadInput:
+        """What is wrong with a word that should have been a time, as exactly as it can be said."""
+        today = self.now.astimezone(ZoneInfo(self.zone)).date()
+        near = nearest(word[:20].lower(), ["now", "today", "tomorrow", *_NAMES.values()]) or "."
+        said = why_not(word[:40], self.left, today) or f"{word[:40]!r} is not a time{near}"
+        return BadInput(f"{said} Times are written like {EXAMPLES}.")
 
     def _clock(self, day: str) -> str:
+        if self.next.lower() == "at":
+            self.take()
+        self.left = plain(self.left)
         if not _CLOCK.match(self.next):
-            raise BadInput(f"At what time on {day}? Write it like `{day} 18:00`.")
+            on = "" if day.lower() in ("today", "tomorrow", "yesterday") else "on "
+            raise BadInput(f"At what time {on}{day}? Write it like `{day} 18:00`.")
         return self.take()
 
     def _next(self, day: date, clock: re.Match[str], after: datetime, step: int, last: bool) -> datetime:
@@ -159,6 +185,7 @@ def _weekday(word: str) -> int | None:
 def looked_at(text: str, zone: str, now: datetime, *, back: bool = False) -> tuple[datetime, datetime]:
     """A range to look at: nothing (two weeks from now; with `back` four weeks until now), `4w`, `FROM`, `FROM TO`."""
     words = Words.of(text, zone, now)
+    words.left = plain(words.left)
     if not words.left:
         return (now - 2 * USUAL_LOOK, now) if back else (now, now + USUAL_LOOK)
     if len(words.left) == 1 and _LENGTH.match(words.next):
@@ -184,15 +211,18 @@ def notify_rules(text: str) -> tuple[str, tuple[Notify, ...]]:
         said = [word for word in part.split() if word.lower() not in ("after", "at", "once", "in", "by")]
         if not said:
             continue
-        if len(said) > 2:
-            raise BadInput(f"{part.strip()[:60]!r} is not `method` or `method 3m`; separate methods by commas.")
+        said[1:] = plain(said[1:])
+        if len(said) > 2 or (len(said) == 2 and not said[1][:1].isdigit()):
+            raise BadInput(
+                f"{part.strip()[:60]!r} is not `method` or `method 3m`. Separate methods by commas: `slack, sms 3m`."
+            )
         rules.append(Notify(method=said[0].lower(), after=length(said[1]) if len(said) == 2 else timedelta(0)))
     return "" if severity in ("default", "all", "others", "*") else severity, tuple(rules)
 
 
 def quiet_hours(text: str, zone: str) -> tuple[tuple[Window, ...], tuple[str, ...]]:
     """`22:00-07:00 warning,info`, `mon-fri 22:00-07:00 Europe/Berlin info`, `weekend info`: the window and the severities. BadInput."""
-    words = straight(text).split()
+    words = _with_hours(straight(text))
     hours = re.compile(r"\d{1,2}:\d\d[-–]\d{1,2}:\d\d\Z")
     spoken: list[str] = []
     if words and not hours.match(words[0]):
@@ -211,9 +241,23 @@ def quiet_hours(text: str, zone: str) -> tuple[tuple[Window, ...], tuple[str, ..
             "When, and for what? For example `/oncall quiet 22:00-07:00 warning,info`, or `/oncall quiet off`."
         )
     wrong = next((word for word in spoken if word[:1].isdigit() and not hours.match(word)), "")
+    late = next((one for one in re.split("[-–]", spoken[-1]) if ":" in one and not _CLOCK.match(one)), "")
+    if late:
+        raise BadInput(f"{late[:20]!r} is no time of day: they go from 00:00 to 23:59.")
     if wrong:
         raise BadInput(f"{wrong[:40]!r} is not two times of day; write them like 22:00-07:00.")
     return (recurring(" ".join(spoken), zone),), severities[:20]
+
+
+def _with_hours(text: str) -> list[str]:
+    """The words, with `22:00 - 07:00`, `22:00 to 07:00` and `10pm-7am` as `22:00-07:00`."""
+    joined = re.sub(r"(?<=[\dm])\s*(?:-|–|\bto\b|\buntil\b)\s*(?=\d)", "-", text, flags=re.IGNORECASE)
+    found: list[str] = []
+    for word in joined.split():
+        first, dash, last = word.partition("-")
+        ends = [*plain([first]), *plain([last])] if dash else []
+        found.append("-".join(ends) if len(ends) == 2 and all(map(_CLOCK.match, ends)) else word)
+    return found
 
 
 def named_zone(text: str) -> str:
@@ -237,6 +281,5 @@ def yes_or_no(text: str) -> bool:
         return True
     if word in ("off", "no", "false"):
         return False
-    raise BadInput(
-        f"Expected `on` or `off`, found {word[:40]!r}." if word else "Expected `on` or `off`, found nothing."
-    )
+    said = f"found {word[:40]!r}" if word else "found nothing"
+    raise BadInput(f"Expected `on` or `off`, {said}. Write `/oncall recovery on` to hear when it is over.")

@@ -123,7 +123,7 @@ class Notices:
     async def _widely(self, tx: Tx, key: str, text: str, incident_id: int | None) -> None:
         rules, now = self._rules(), self._clock()
         directory = await self._rosters.directory(tx, rules, now)
-        notice = alerted.alarm(key, text, incident_id)
+        notice = alerted.alarm(key, text, incident_id, now)
         targets = dict.fromkeys(one for target in rules.last_resort for one in directory.resolve(target, now))
         await tx.ask(
             oncall_effects.notify(notice, target, medium, address, now, Priority.PAGE)

@@ -13,7 +13,7 @@ from bot.domain.incident import Incident
 from bot.domain.naming import CHANNEL_NAME_LIMIT
 from bot.errors import GaveUp
 from bot.room import mrkdwn
-from bot.room.posts import after_the_act, owner_of, still_unknown
+from bot.room.posts import after_the_act, still_unknown
 
 MOST_SUFFIXES = 9
 MOST_REMEMBERED = 1000
@@ -160,7 +160,7 @@ def suffixed(name: str, number: int) -> str:
 
 
 def mark_of(incident: Incident) -> str:
-    return f"tocsin:{incident.ref}:{owner_of(incident)}"
+    return f"tocsin:{incident.ref}:{incident.mark}"
 
 
 def purpose(incident: Incident) -> str:

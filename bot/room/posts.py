@@ -13,7 +13,6 @@ from typing import Any
 
 from bot.clients.slack import SlackError, SlackGateway
 from bot.domain.effects import Priority
-from bot.domain.incident import Incident
 from bot.errors import GaveUp, TryLater
 from bot.room.blocks import Message
 
@@ -48,12 +47,6 @@ class Key:
         """A file's name carries the key, because files have no metadata."""
         mark = hashlib.sha256(f"{self.name}|{self.owner}".encode()).hexdigest()[:8]
         return f"{stem}-{mark}.{ending}"
-
-
-def owner_of(incident: Incident) -> str:
-    """The same for the same incident for ever, different for another one that happens to have its number."""
-    about = f"{incident.id}|{incident.opened_at.timestamp():.3f}|{incident.group_key}"
-    return hashlib.sha256(about.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from bot.room import digest as digests
 from bot.room import messages, mrkdwn, notices
 from bot.room.blocks import Message
 from bot.room.channels import Channels
-from bot.room.posts import File, Key, Posts, after_the_act, owner_of
+from bot.room.posts import File, Key, Posts, after_the_act
 from bot.room.runs import run_message
 
 T = TypeVar("T")
@@ -120,16 +120,14 @@ class SlackRoom:
     async def say(self, incident: Incident, text: str, key: str, again: bool) -> str:
         channel = await self._channel_of(incident)
         where = "" if incident.channel_id else f"{incident.ref}: "
-        return await self._once(
-            channel, messages.said(where + text), Key(key, owner_of(incident)), again, Priority.CARD
-        )
+        return await self._once(channel, messages.said(where + text), Key(key, incident.mark), again, Priority.CARD)
 
     async def page(self, incident: Incident, target: str, level: int, key: str, again: bool, address: str = "") -> str:
         message = messages.page(incident, target, level)
-        return await self._deliver(target, message, Key(key, owner_of(incident)), again, address)
+        return await self._deliver(target, message, Key(key, incident.mark), again, address)
 
     async def notice(self, notice: Notice, target: str, address: str, again: bool) -> str:
-        return await self._deliver(target, notices.notice(notice), Key(notice.key), again, address)
+        return await self._deliver(target, notices.notice(notice), Key(notice.key, notice.mark), again, address)
 
     async def _deliver(self, target: str, message: Message, key: Key, again: bool, address: str = "") -> str:
         """To a channel by name, or to a person by direct message (`address`: their Slack id, when it is known); once. Who cannot be reached is a
@@ -178,7 +176,7 @@ class SlackRoom:
         if not text:
             return
         channel = await self._channel_of(incident)
-        name = Key(key, owner_of(incident)).file_name(f"{run.ref}-{slug(step.id) or 'step'}", "txt")
+        name = Key(key, incident.mark).file_name(f"{run.ref}-{slug(step.id) or 'step'}", "txt")
         file = File(name, mrkdwn.plain(f"{run.ref} {step.title}", 200), text.encode(errors="replace"))
         comment = f"What {mrkdwn.bold(step.title, 200)} of {run.ref} has put out."
         await self._in(
@@ -198,13 +196,13 @@ class SlackRoom:
                 f"leave `channel` out of the step, and it goes to the incident's own channel"
             )
         found = await self._named(name, Priority.APPROVAL)
-        return await self._once(found, messages.said(text), Key(key, owner_of(incident)), again, Priority.APPROVAL)
+        return await self._once(found, messages.said(text), Key(key, incident.mark), again, Priority.APPROVAL)
 
     async def summon(self, incident: Incident, target: str, why: str, key: str, again: bool) -> str:
         asker = ASKER.search(key)
         who = f"RUN-{asker[1]}" if asker else "Somebody"
         message = messages.summons(incident, target, why, who)
-        return await self._deliver(target, message, Key(key, owner_of(incident)), again)
+        return await self._deliver(target, message, Key(key, incident.mark), again)
 
     async def _named(self, name: str, priority: int) -> str:
         """The id of a channel that a runbook names; when it cannot be written to, what to do about it."""
@@ -217,7 +215,7 @@ class SlackRoom:
 
     async def share_postmortem(self, incident: Incident, text: str, key: str, again: bool) -> None:
         channel = await self._channel_of(incident)
-        name = Key(key, owner_of(incident)).file_name(f"{incident.ref}-post-mortem", "md")
+        name = Key(key, incident.mark).file_name(f"{incident.ref}-post-mortem", "md")
         file = File(name, f"Post-mortem of {incident.ref}", text.encode())
         comment = (
             f"The draft of the post-mortem of {incident.ref}, written from its timeline. Please read and complete it."
@@ -235,7 +233,7 @@ class SlackRoom:
         priority: int = Priority.CARD,
         ts: str = "",
     ) -> str:
-        key = Key(name, owner_of(incident))
+        key = Key(name, incident.mark)
         return await self._in(
             channel, lambda: self._posts.put(channel, message, key, again=again, priority=priority, ts=ts)
         )
@@ -292,6 +290,6 @@ class SlackRoom:
 def _pictures(incident: Incident, context: Context, name: str) -> Iterator[File]:
     for number, found in enumerate(context.findings):
         if found.picture:
-            key = Key(f"{name}:{number}", owner_of(incident))
+            key = Key(f"{name}:{number}", incident.mark)
             file_name = key.file_name(f"{incident.ref}-{found.gatherer}", "png")
             yield File(file_name, mrkdwn.plain(found.title, 200), found.picture)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.domain import effects, oncall_effects
+from bot.domain import alerted, effects, oncall_effects
 from bot.domain.contact import Method, Notify, Step
 from bot.domain.effects import Effect, Priority
 from bot.domain.escalation import Condition, Level, Policy
@@ -82,7 +82,7 @@ async def test_everybody_of_a_group_a_channel_and_a_medium_are_paged() -> None:
     assert slack_pages(it) == ["person:ada", "person:bob", "channel:ops"]
     assert it.media["mail"].addresses == ["cleo@example.com"]
     (notice, address) = it.media["pd"].sent[0]
-    assert (address, notice.thread, notice.incident_id) == ("", "tocsin-INC-1", 1)
+    assert (address, notice.thread, notice.incident_id) == ("", alerted.thread(await it.incident()), 1)
 
 
 async def test_what_a_medium_is_given_names_the_incident_and_where_to_acknowledge() -> None:
@@ -564,6 +564,20 @@ async def test_recoveries_of_several_incidents_come_in_one_message() -> None:
     ]
 
 
+async def test_two_databases_that_count_from_one_are_two_threads_and_two_messages() -> None:
+    """A mail server, or PagerDuty, drops what it takes for a copy."""
+    sent = []
+    for day in (1, 2):
+        it = house(given(shop(("medium:pd",))))
+        it.clock.forward(days=day)
+        await opened(it)
+        sent.append(it.media["pd"].sent[0][0])
+    first, second = sent
+    assert first.key == second.key
+    assert first.identity != second.identity
+    assert first.thread != second.thread
+
+
 async def test_pagers_are_told_that_somebody_has_it_and_that_it_is_over() -> None:
     it = house(given(shop(("medium:pd", "person:ada"))))
     await opened(it)
@@ -572,9 +586,7 @@ async def test_pagers_are_told_that_somebody_has_it_and_that_it_is_over() -> Non
     await it.incidents.resolve(1, ADA)
     await it.settle()
     assert [(one.purpose, one.thread) for one, _ in it.media["pd"].sent] == [
-        ("page", "tocsin-INC-1"),
-        ("acknowledged", "tocsin-INC-1"),
-        ("recovery", "tocsin-INC-1"),
+        (purpose, alerted.thread(await it.incident())) for purpose in ("page", "acknowledged", "recovery")
     ]
     assert it.media["sms"].told("acknowledged") == []
 

@@ -127,7 +127,7 @@ class Plugin:
             params.name or self._domain,
             params.within,
         )
-        self._mail = Mail(server, desk.redact)
+        self._mail = Mail(server, desk.redact, desk.clock)
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
         recipients = (address,) if address else self._params.to
@@ -161,7 +161,7 @@ class Plugin:
             raise BadInput(f"{self._desk.name}: an address cannot be written: {str(error)[:200]}") from error
         message["Subject"] = subject(notice)
         message["Date"] = format_datetime(self._desk.clock())
-        message["Message-ID"] = self._id("message", notice.key)
+        message["Message-ID"] = self._id("message", notice.identity)
         if notice.thread:
             root = self._id("thread", notice.thread)
             message["In-Reply-To"] = root

@@ -100,7 +100,7 @@ class Plugin:
         body = {
             "channel_id": channel,
             "message": f"**{markdown(words.subject)}**",
-            "pending_post_id": hashlib.sha256(f"{notice.key}\n{channel}".encode()).hexdigest()[:PENDING],
+            "pending_post_id": hashlib.sha256(f"{notice.identity}\n{channel}".encode()).hexdigest()[:PENDING],
             "props": {"attachments": [attachment(words)]},
         }
         return await self._outlet.send_json(self._url, body, self._headers)

@@ -83,7 +83,7 @@ class Plugin:
             "message": clip_bytes(words.body or words.subject, MESSAGE_BYTES),
             "priority": 3 if not words.urgent else 5 if notice.severity in ("critical", "") else 4,
             "tags": [tag],
-            "sequence_id": hashlib.sha256(notice.key.encode()).hexdigest()[:32],
+            "sequence_id": hashlib.sha256(notice.identity.encode()).hexdigest()[:32],
             **({"click": words.links[0][1]} if words.links else {}),
             **({"actions": actions} if actions else {}),
         }

@@ -80,7 +80,7 @@ class Plugin:
         self._outlet = Outlet(desk, "Opsgenie", self._url, secrets=[key], explain=explain)
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
-        alias = (notice.thread or notice.key)[:ALIAS]
+        alias = (notice.thread or notice.identity)[:ALIAS]
         action = {"acknowledged": "acknowledge", "recovery": "close"}.get(notice.purpose, "")
         if action:
             url = f"{self._url}/v2/alerts/{quote(alias, safe='')}/{action}?identifierType=alias"

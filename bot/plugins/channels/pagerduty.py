@@ -101,4 +101,4 @@ class Plugin:
 
 
 def dedup_key(notice: Notice) -> str:
-    return (notice.thread or notice.key)[:DEDUP_KEY]
+    return (notice.thread or notice.identity)[:DEDUP_KEY]

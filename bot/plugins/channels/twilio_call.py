@@ -73,7 +73,7 @@ class Plugin:
     def __init__(self, desk: Desk, params: Params) -> None:
         self._desk = desk
         self._params = params
-        self._twilio = twilio.Twilio(desk.http, desk.redact, params)
+        self._twilio = twilio.Twilio(desk.http, desk.redact, params, desk.clock)
         self._called_back = bool(desk.public_url) and self._twilio.verifies
         self._known: OrderedDict[str, str] = OrderedDict()  # which page a call was for; only ever a hint
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 from xml.sax.saxutils import escape
 
@@ -39,6 +40,7 @@ LONGEST = 1500  # characters; Twilio takes 1600
 LONGEST_SHORT = 300
 LONGEST_ANSWER = 300
 SENT_WITHIN = timedelta(hours=1)
+EXPLAINED_EVERY, MOST_EXPLAINED = timedelta(minutes=10), 1000
 SENDER = r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|[A-Za-z0-9 ]{1,11})$"  # a number, a short code, a name
 STATUS, REPLY = "status", "reply"
 HOW = "Not understood. Answer ack for the newest page, or the number of an incident, like 7."
@@ -96,10 +98,11 @@ class Plugin:
     def __init__(self, desk: Desk, params: Params) -> None:
         self._desk = desk
         self._params = params
-        self._twilio = twilio.Twilio(desk.http, desk.redact, params)
+        self._twilio = twilio.Twilio(desk.http, desk.redact, params, desk.clock)
         self._called_back = bool(desk.public_url) and self._twilio.verifies
         named = any(char.isalpha() for char in params.sender)
         self._answered = self._called_back and params.replies and not named
+        self._explained: OrderedDict[str, datetime] = OrderedDict()
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
         if not (address or self._params.to):
@@ -150,16 +153,29 @@ class Plugin:
 
     def answer(self, heard: Sequence[Heard], words: str) -> tuple[bytes, str]:
         """TwiML: a message back to whoever wrote, or nothing."""
-        told = words or next((HOW for one in heard if one.kind == "other" and one.text), "")
+        told = words or next(
+            (HOW for one in heard if one.kind == "other" and one.text and self._first(one.address)), ""
+        )
         shown = "".join(
             char if char.isprintable() else " " for char in clipped(told, LONGEST_ANSWER)
         )  # XML cannot hold the others
         message = f"<Message>{escape(shown)}</Message>" if shown else ""
         return f'<?xml version="1.0" encoding="UTF-8"?><Response>{message}</Response>'.encode(), twilio.XML
 
+    def _first(self, address: str) -> bool:
+        """Whether this phone was not told how to answer just now: two machines that answer each other would never stop."""
+        now = self._desk.clock()
+        told = self._explained.get(address)
+        if told is not None and abs(now - told) < EXPLAINED_EVERY:
+            return False
+        self._explained[address] = now
+        while len(self._explained) > MOST_EXPLAINED:
+            self._explained.popitem(last=False)
+        return True
+
 
 def _mark(notice: Notice) -> str:
-    return f"({hashlib.sha256(notice.key.encode()).hexdigest()[:6]})"
+    return f"({hashlib.sha256(notice.identity.encode()).hexdigest()[:6]})"
 
 
 def reply(form: Mapping[str, str]) -> Heard:

@@ -65,7 +65,7 @@ class Plugin:
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
         body = as_json(self._message(notice, address))
-        key, timestamp = header(notice.key), str(int(self._desk.clock().timestamp()))
+        key, timestamp = header(notice.identity), str(int(self._desk.clock().timestamp()))
         headers = {
             "Content-Type": "application/json",
             "X-Tocsin-Id": key,
@@ -80,7 +80,7 @@ class Plugin:
         links = dict(words.links)
         return {
             "version": VERSION,
-            "id": header(notice.key),
+            "id": header(notice.identity),
             "purpose": notice.purpose,
             "thread": notice.thread,
             "incident": notice.incident_id,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bot.clients.breaker import FAILURES
 from bot.clients.desk import Desk
 from bot.clients.http import Http
 from bot.clients.mail import Server
@@ -400,3 +401,25 @@ async def test_what_looks_like_a_secret_is_not_sent_and_the_own_link_is() -> Non
 
 def test_the_password_is_in_no_representation() -> None:
     assert "open sesame" not in repr(Server("h", 25, "none", None, "u", "open sesame"))
+
+
+async def test_a_dead_server_is_not_waited_for_by_every_page() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        plugin = medium(free.getsockname()[1])
+    for _ in range(FAILURES):
+        with pytest.raises(TryLater) as raised:
+            await sent(plugin)
+        assert "not tried" not in str(raised.value)
+    with pytest.raises(TryLater, match="not tried, because the last 5 attempts failed"):
+        await sent(plugin)
+
+
+async def test_a_mailbox_that_is_full_stops_nobody_elses_mail() -> None:
+    async with plain() as (server, plugin):
+        server.answers["full@example.com"] = "452 4.2.2 mailbox full"
+        for _ in range(FAILURES + 1):
+            with pytest.raises(TryLater, match="452"):
+                await sent(plugin, address="full@example.com")
+        await sent(plugin)
+    assert len(server.messages) == 1

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import ValidationError
 
+from bot.clients.breaker import FAILURES
 from bot.clients.desk import Desk
 from bot.clients.http import Http
 from bot.clients.twilio import signature
@@ -484,3 +485,36 @@ async def test_the_answer_is_XML_whatever_people_are_called() -> None:
     async with twilio() as world:
         body, _ = world.medium().answer((), "INC-7 is Ada\x00\x1b\ufffe <3's")
     assert ElementTree.fromstring(body).findtext("Message") == "INC-7 is Ada    <3's"
+
+
+async def test_how_to_answer_is_said_once_so_that_two_machines_do_not_talk_for_ever() -> None:
+    async with twilio() as world:
+        medium = world.medium()
+        auto = (Heard(kind="other", address=ADA, text="I am driving"),)
+        stranger = (Heard(kind="other", address="+4915100", text="hello"),)
+        assert b"Not understood" in medium.answer(auto, "")[0]
+        assert b"Message" not in medium.answer(auto, "")[0]
+        assert b"Not understood" in medium.answer(stranger, "")[0]
+        world.clock.forward(minutes=11)
+        assert b"Not understood" in medium.answer(auto, "")[0]
+
+
+async def test_a_dead_twilio_is_not_waited_for_by_every_page() -> None:
+    async with twilio() as world:
+        medium = world.medium(api="http://127.0.0.1:9")
+        for _ in range(FAILURES):
+            with pytest.raises(TryLater, match="cannot connect"):
+                await medium.send(PAGE, ADA, False)
+        with pytest.raises(TryLater, match=r"Twilio \(127\.0\.0\.1\): not tried"):
+            await medium.send(PAGE, ADA, False)
+
+
+async def test_a_number_that_is_refused_again_and_again_stops_nobody_elses_pages() -> None:
+    async with twilio() as world:
+        medium = world.medium()
+        world.api.deaf["+4915100000009"] = (21611, "queue is full")
+        for _ in range(FAILURES + 1):
+            with pytest.raises(TryLater, match="21611"):
+                await medium.send(PAGE, "+4915100000009", False)
+        await medium.send(PAGE, ADA, False)
+    assert len(world.api.messages) == 1
