@@ -14,6 +14,7 @@ from bot.domain.page import Page
 SHORT = 300
 MOST_LABELS = 5
 MOST_NAMED = 5
+LONGEST_ALERT = 200
 PRIVATE = "a private incident"
 
 
@@ -47,12 +48,15 @@ def may_be_told(incident: Incident, target: str) -> bool:
     return not incident.private or target.startswith("person:")
 
 
-def paged(incident: Incident, page: Page, links: Links, now: datetime, why: str = "") -> Notice:
-    """One page. `why`: somebody asks for this person by name, and says so."""
+def paged(
+    incident: Incident, page: Page, links: Links, now: datetime, why: str = "", firing: Sequence[str] = ()
+) -> Notice:
+    """One page. `why`: somebody asks for this person by name, and says so. `firing`: what its alerts say, the first of them."""
     known = facts(incident, page.target, page.name, now)
     title, told = known["title"], may_be_told(incident, page.target)
     asks = f"You are asked for: {why if told else 'look into its channel, if you can see it'}" if why else ""
-    lines = [asks, *_lines(incident, known)]
+    fire = [clipped(_line(one), LONGEST_ALERT) for one in firing] if told else []
+    lines = [asks, *fire, *_lines(incident, known)]
     test = "a test of " if incident.test else ""
     spoken = (
         f"This is Tocsin. You are paged for {test}{incident.severity} incident {incident.id}: {_sentence(title)} {asks}"

@@ -29,16 +29,18 @@ FRESH = timedelta(
     seconds=1.5
 )  # an intent that is older is written anew: who acknowledged waits for it no longer than two seconds
 MOST_PUT_OFF = 3
+MOST_ALERTS = 3
 SETTLED = (*ARRIVED, PageState.SKIPPED, PageState.FAILED, PageState.BUNDLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """A page whose intent is written."""
+    """A page whose intent is written. `firing`: what the alerts say, for media that show nothing else of them."""
 
     page: Page
     incident: Incident
     template: str
+    firing: tuple[str, ...] = ()
 
 
 class Pages:
@@ -72,7 +74,9 @@ class Pages:
         track = going.incident.tracks[asked["track"]]
         level = (asked["step"] - 1) % len(track.policy.levels) + 1
         try:
-            receipt = await self._sending.page(going.incident, going.page, level, delivery.again, going.template)
+            receipt = await self._sending.page(
+                going.incident, going.page, level, delivery.again, going.template, going.firing
+            )
         except Exception as error:
             await self._put_off(going.page, error)
             raise
@@ -180,7 +184,9 @@ class Pages:
         await tx.save_pages([page])
         if at is not None:
             return TryLater(answer, delay=max(0.05, (at - now).total_seconds()))
-        return Going(page, incident, template_of(page, directory, rules))
+        known_alerts = await tx.alerts_of(incident.id, MOST_ALERTS) if page.medium != SLACK else ()
+        firing = tuple(one.alert.summary for one in known_alerts if one.alert.firing)
+        return Going(page, incident, template_of(page, directory, rules), firing)
 
     async def _hold(self, tx: Tx, asked: Effect, page: Page, until: datetime, now: datetime) -> None:
         await tx.save_pages([page.model_copy(update={"state": PageState.BUNDLED, "purpose": "bundle"})])

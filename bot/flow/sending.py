@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -50,12 +50,20 @@ class Sending:
         found = self._media.get(medium)
         return found is not None and found.acknowledged
 
-    async def page(self, incident: Incident, page: Page, level: int, again: bool, template: str = "") -> Receipt:
+    async def page(
+        self,
+        incident: Incident,
+        page: Page,
+        level: int,
+        again: bool,
+        template: str = "",
+        firing: Sequence[str] = (),
+    ) -> Receipt:
         """`template`: a text of the house or of the person, instead of Tocsin's own; empty: none."""
         if page.medium == SLACK:
             going = self._room.page(incident, page.target, level, page.key, again, page.address)
             return await self._slack(going)
-        notice = alerted.paged(incident, page, self.links, page.state_at)
+        notice = alerted.paged(incident, page, self.links, page.state_at, firing=firing)
         return await self.notice(self._worded(notice, incident, template), page, again)
 
     async def summon(self, incident: Incident, page: Page, why: str, again: bool, template: str = "") -> Receipt:

@@ -91,6 +91,7 @@ async def test_what_a_medium_is_given_names_the_incident_and_where_to_acknowledg
     await it.wait(minutes=3)
     (notice, _) = it.media["sms"].sent[0]
     assert notice.subject == "[critical] INC-1: checkout: Broken checkout"
+    assert notice.body.splitlines()[0] == "Broken checkout on checkout", "what the alert says comes first"
     assert "Service: checkout" in notice.body and "service=checkout" in notice.body
     assert notice.acknowledge_url.startswith("https://tocsin.test/acknowledge/")
     assert len(notice.short) <= 300 and "INC-1" in notice.short
