@@ -11,9 +11,10 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
 from bot.clients.template_names import in_template
 from bot.config.prepare import TextAsWritten
-from bot.config.problems import quoted
+from bot.config.problems import nearest, quoted
 from bot.config.server import Part
 from bot.config.signal import OwnHoursEntry, ZoneName
+from bot.domain.alerted import NAMES
 from bot.domain.contact import SLACK
 from bot.errors import BadInput
 
@@ -41,11 +42,16 @@ def phone_number(text: str) -> str:
 
 
 def readable_template(text: str) -> str:
-    """A template as it is. Raises ValueError when it cannot be parsed."""
+    """A template as it is. Raises ValueError when it cannot be parsed, or names what no message has: at night nobody wants to find that out."""
     try:
-        in_template(text)
+        names = [str(path[0]) for path in in_template(text)]
     except BadInput as error:
         raise ValueError(str(error)) from None
+    wrong = next((name for name in names if name not in NAMES), None)
+    if wrong is not None:
+        raise ValueError(
+            f"a template of messages is not given {quoted(wrong)}{nearest(wrong, NAMES)} (there are: {', '.join(NAMES)})"
+        )
     return text
 
 

@@ -50,7 +50,7 @@ class LevelEntry(Part):
         max_length=MOST_TARGETS,
         description="person:ada, schedule:shop (rotation:shop is the same), group:payments, channel:incidents, medium:teams",
     )
-    timeout: timedelta = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+    timeout: timedelta = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1), le=timedelta(days=7))
     round_robin: bool = Field(default=False, description="page only one of them, another one each time")
     when: WhenEntry | None = None
 

@@ -16,6 +16,25 @@ MOST_LABELS = 5
 MOST_NAMED = 5
 LONGEST_ALERT = 200
 PRIVATE = "a private incident"
+# What a template of messages may name: what `facts` gives, and the links.
+NAMES = (
+    "incident",
+    "severity",
+    "state",
+    "title",
+    "service",
+    "owner",
+    "labels",
+    "firing",
+    "alerts",
+    "since",
+    "open_for",
+    "acknowledged_by",
+    "to",
+    "target",
+    "url",
+    "acknowledge_url",
+)
 
 
 def thread(incident: Incident) -> str:

@@ -35,8 +35,11 @@ def person(directory: Directory, text: str, actor: Actor | None = None) -> Perso
     if found is not None:
         return found
     shown = text[:LONGEST_NAME]
-    if _MENTION.match(text):
-        raise BadInput(f"{shown} is not among the people of oncall.yaml: their `slack:` is missing there.")
+    if mention := _MENTION.match(text):
+        raise BadInput(
+            f"That member of Slack ({mention[1]}) is not among the people of oncall.yaml: ask whoever keeps that file to write "
+            f"`slack: {mention[1]}` there, with somebody's name."
+        )
     if not text:
         raise BadInput(f"Who? Expected somebody of oncall.yaml, like {listed(directory.people)}.")
     known = [*directory.people, *(one.name for one in directory.people.values())]
@@ -96,7 +99,9 @@ def target(directory: Directory, text: str, actor: Actor) -> str:
     known = [*directory.schedules, *directory.groups, *directory.people]
     shown = word[:LONGEST_NAME]
     said = f"{shown!r} is no person, schedule or group{closest(shown, known)}" if word else "Page whom?"
-    raise BadInput(f"{said} There are: {listed(known)}. For example `/oncall page {known[0] if known else 'ada'} why`.")
+    raise BadInput(
+        f"{said} There are: {listed(known)}. For example `/oncall page {known[0] if known else 'ada'} the tills are down`."
+    )
 
 
 def known(directory: Directory, name: str) -> bool:

@@ -54,7 +54,7 @@ def yours(told: HandOver, zone: str, now: datetime) -> str:
     """The subject for whoever begins."""
     until = f" until {at(told.until, zone, now)}" if told.until else ""
     before = english_list(told.before or (NOBODY,))
-    return f"You are on call for {told.schedule} now{until}. Before you: {before}"
+    return f"You are on call for {told.schedule} now{until}, after {before}"
 
 
 def body(told: HandOver, zone: str, now: datetime) -> str:

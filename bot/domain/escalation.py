@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from bot.domain import contact
-from bot.domain.contact import Method, Plan, Step
+from bot.domain.contact import Method, Notify, Plan, Step
 from bot.domain.flapping import shown
 from bot.domain.naming import english_list
-from bot.domain.people import Directory
+from bot.domain.people import Directory, Person
 from bot.domain.windows import Window
 
 
@@ -65,7 +65,7 @@ class Policy(BaseModel):
 class Track(BaseModel):
     """One policy being worked through for one incident. `step` counts levels over all rounds; the next timer carries it.
 
-    `passed_over`: somebody was not paged because of their own hours, which may be others for a worse severity. `rests`: the epoch in which it pages
+    `passed_over`: a worse severity may page somebody whom this one did not (their own hours), or by more media. `rests`: the epoch in which it pages
     nobody, because its people had acknowledged before others came in (0: it never rested).
     """
 
@@ -167,7 +167,7 @@ def _does_not_count(when: Condition, asked: Situation, now: datetime) -> str:
 
 @dataclass(slots=True)
 class _Found:
-    """`plans`: whom to page and how. `off`: for another severity somebody more would be paged."""
+    """`plans`: whom to page and how. `off`: for another severity somebody more would be paged, or by more."""
 
     plans: dict[str, Plan] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
@@ -221,6 +221,13 @@ def _reach(target: str, directory: Directory, now: datetime, asked: Situation, f
         plan = contact.plan(person.ways, rules, asked.media, directory.media)
         if plan.steps:
             found.plans[target] = plan
+            found.off = found.off or _otherwise(person, plan, rules, directory)
             return
         found.off = found.off or bool(contact.plan(person.ways, (), (), directory.media).steps)
         found.skipped.append(f"{target} has no way to be paged: {directory.name_of(target)} {plan.nobody}")
+
+
+def _otherwise(person: Person, plan: Plan, rules: tuple[Notify, ...], directory: Directory) -> bool:
+    """Whether another severity would reach somebody by more than this plan, or by other rules of theirs."""
+    others = any(one != rules for one in (*person.notify.values(), person.notify.get("", ())))
+    return others or len(contact.plan(person.ways, rules, (), directory.media).steps) > len(plan.steps)

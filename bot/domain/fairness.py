@@ -70,7 +70,10 @@ def _paged(pages: Iterable[Page]) -> dict[str, list[datetime]]:
     """When each person was paged first for an incident, and again when its paging began anew. Only what arrived."""
     begun: dict[str, dict[object, datetime]] = {}
     for page in pages:
-        if page.purpose != "page" or page.state not in ARRIVED or not page.target.startswith("person:"):
+        several = page.purpose == "bundle" and page.incident_id is None  # in one message, which woke them once
+        if not (page.purpose == "page" or several) or page.state not in ARRIVED:
+            continue
+        if not page.target.startswith("person:"):
             continue
         about = page.key if page.incident_id is None else (page.incident_id, page.epoch)
         mine = begun.setdefault(page.target.removeprefix("person:"), {})

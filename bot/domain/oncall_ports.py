@@ -24,8 +24,10 @@ class OnCallTx(Protocol):
     async def pages_of(self, incident_id: int, limit: int = 500) -> tuple[Page, ...]:
         """The newest of an incident, oldest first."""
 
-    async def pages_to(self, medium: str, address: str, since: datetime, limit: int = 100) -> tuple[Page, ...]:
-        """Those begun since, to one address by one medium, newest first."""
+    async def pages_to(
+        self, medium: str, address: str, since: datetime, limit: int = 100, *, going: bool = False
+    ) -> tuple[Page, ...]:
+        """Those begun since, to one address by one medium, newest first. `going`: only sending, sent and delivered ones."""
 
     async def pages_by(self, medium: str, since: datetime) -> int:
         """How many were sent or are being sent by a medium since (sending, sent and delivered ones)."""

@@ -173,7 +173,9 @@ def said_turn(turn: Turn, zone: str, now: datetime, *, schedule: bool = False) -
         return f"{span}: {where}NOBODY, {lasting(turn.ends - turn.starts)}"
     if turn.kind == "overlap":
         return f"{where}{turn.by}"
-    by = f" ({turn.by})" if turn.by else ""
+    by = f" ({turn.by})" if turn.by and turn.by != turn.schedule else ""
+    if not turn.names:  # whose turn it is was said before
+        return f"{span}: {turn.schedule}{by}"
     return f"{span}: {where}{english_list(turn.names)}{by}"
 
 
@@ -203,7 +205,9 @@ def said_made(
     who = name(directory, override.person)
     said = f"Override {override.number}: {who} is on call for {override.schedule} {full(override.starts, override.ends, zone)}."
     names = [name(directory, key) for key in replaced]
-    said += f" Instead of {english_list(names)}." if names else " Nobody else would have been on call then."
+    by_then = override.person in {one.person for one in over}
+    alone = f" {who} would have been on call then already." if by_then else " Nobody else would have been on call then."
+    said += f" Instead of {english_list(names)}." if names else alone
     if over:
         said += f" It goes before {english_list(f'override {one.number} ({name(directory, one.person) or NOBODY})' for one in over)}."
     return f"{said} To take it back: `/oncall override end {override.number}`"

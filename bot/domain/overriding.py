@@ -37,7 +37,11 @@ class Wish:
 def span(starts: datetime, ends: datetime, now: datetime) -> tuple[datetime, datetime]:
     """The time in UTC, beginning now when it was to begin just now. BadInput says what is wrong with it."""
     starts, ends = starts.astimezone(UTC), ends.astimezone(UTC)
-    if ends <= starts:
+    if ends == starts:
+        raise BadInput(
+            f"It would end when it begins, {_shown(starts)}. Say how long it lasts, like `4h`, or a later end."
+        )
+    if ends < starts:
         raise BadInput(f"It would end ({_shown(ends)}) before it begins ({_shown(starts)}).")
     if ends <= now:
         raise BadInput(f"It would be over already: it ends {_shown(ends)}, and it is {_shown(now)} now.")

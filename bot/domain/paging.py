@@ -101,11 +101,21 @@ def escalated_by_hand(incident: Incident, actor: Actor, now: datetime) -> Change
     """Somebody asks for more people: every track goes on to its next level at once, from the start when it was exhausted."""
     if not incident.is_open or not incident.tracks:
         return Change(incident)
+    if incident.state is State.TRIGGERED and all(_goes_on(track, incident) for track in incident.tracks):
+        text = f"{actor.name} escalated {incident.ref}"
+        change = refreshed(entered(incident, "escalated", text, now, actor=actor.name), now)
+        steps = enumerate(track.step for track in incident.tracks)
+        return change.ask(*(effects.escalate(incident.id, incident.epoch, number, step, now) for number, step in steps))
     tracks = tuple(
         Track(policy=track.policy) if track.exhausted or track.step >= track.steps else track
         for track in incident.tracks
     )
     return _begun(incident, f"{actor.name} escalated {incident.ref}", tracks, range(len(tracks)), now, actor=actor)
+
+
+def _goes_on(track: Track, incident: Incident) -> bool:
+    """Whether a level is still to come by its timer. Then what the levels before have asked for (an SMS in three minutes) stays."""
+    return not track.exhausted and track.step < track.steps and track.rests != incident.epoch
 
 
 def unacknowledged(incident: Incident, now: datetime) -> Change:

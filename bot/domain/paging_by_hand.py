@@ -56,7 +56,10 @@ def on_the_spot(target: str, rules: Rules) -> Policy:
     after = usual.levels * (usual.repeat + 1) if usual else ()
     deadlines = (usual.remind_after, usual.expires_after) if usual else (None, None)
     return Policy(
-        key=f"page {target}", levels=(level,) * TRIES + after, remind_after=deadlines[0], expires_after=deadlines[1]
+        key=f"by hand: {rules.directory.name_of(target)}",
+        levels=(level,) * TRIES + after,
+        remind_after=deadlines[0],
+        expires_after=deadlines[1],
     )
 
 

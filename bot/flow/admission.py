@@ -15,6 +15,7 @@ MINUTE = timedelta(minutes=1)
 FIRST = timedelta(
     minutes=5
 )  # after so long without a page, a person's next one is a first one, which no limit holds back
+AHEAD = timedelta(seconds=5)  # how far the clock of another replica may be ahead
 GOING = (PageState.SENDING, *ARRIVED)
 PAGER = "pager"  # counts by itself: each of its messages is about one incident
 
@@ -28,8 +29,13 @@ async def held_until(tx: Tx, page: Page, rules: Rules, now: datetime) -> datetim
     if medium is None or not medium.bundle or medium.kind == PAGER:
         return None
     await tx.lock(f"address:{page.medium}:{page.address}")
-    known = await tx.pages_to(page.medium, page.address, now - medium.bundle)
-    recent = [one for one in known if one.key != page.key and one.purpose in ("page", "bundle") and one.state in GOING]
+    known = await tx.pages_to(page.medium, page.address, now - medium.bundle, going=True)
+    # what began in the future was sent before the clock was set back: nobody waits until then
+    recent = [
+        one
+        for one in known
+        if one.key != page.key and one.purpose in ("page", "bundle") and one.begun_at <= now + AHEAD
+    ]
     if not recent:
         return None
     rank = rules.signal.taxonomy.rank
@@ -47,12 +53,12 @@ async def room_at(tx: Tx, page: Page, rules: Rules, now: datetime) -> datetime |
     await tx.lock(f"medium:{page.medium}")
     if await tx.pages_by(page.medium, now - MINUTE) < medium.per_minute:
         return None
-    if page.purpose == "page":
-        known = await tx.pages_to(page.medium, page.address, now - FIRST)
-        if not any(one.key != page.key and one.state in GOING for one in known):
+    if page.purpose in ("page", "summon"):
+        known = await tx.pages_to(page.medium, page.address, now - FIRST, going=True)
+        if all(one.key == page.key for one in known):
             return None
-    every = await tx.pages_between(now - MINUTE, now + timedelta(microseconds=1))
+    every = await tx.pages_between(now - MINUTE, now + AHEAD)
     begun = [one.begun_at for one in every if one.medium == page.medium and one.state in GOING]
     if len(begun) < medium.per_minute:
-        return now + timedelta(seconds=1)
+        return None
     return begun[-medium.per_minute] + MINUTE + timedelta(milliseconds=1)

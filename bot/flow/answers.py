@@ -21,6 +21,7 @@ from bot.flow.roster import Rosters
 ASKS = ("page", "bundle", "summon")
 RECENT = timedelta(days=7)
 MOST = 200
+MOST_TOGETHER = 10_000  # pages among which those of one message are looked for
 NUMBER = re.compile(r"(?<![\w.])(?:inc-?)?(\d{1,9})(?![\w.])", re.IGNORECASE)
 
 
@@ -74,7 +75,7 @@ class Answers:
         directory = await self._rosters.directory(tx, self._rules(), now)
         asked = asked_of(page)
         if page.purpose == "bundle" and page.incident_id is None:
-            every = await tx.pages_to(page.medium, page.address, now - RECENT, MOST)
+            every = await tx.pages_to(page.medium, page.address, now - RECENT, MOST_TOGETHER)
             for member in _members(every, page):
                 if (again := asked_of(member)) is not None:
                     await page_failed(tx, again, error, directory, now)
@@ -157,7 +158,7 @@ async def _incidents_of(tx: Tx, page: Page, since: datetime) -> list[int]:
     """Those that a page is about: of several in one message all."""
     if page.incident_id is not None:
         return [page.incident_id]
-    members = _members(await tx.pages_to(page.medium, page.address, since, MOST), page)
+    members = _members(await tx.pages_to(page.medium, page.address, since, MOST_TOGETHER), page)
     return sorted({one.incident_id for one in members if one.incident_id is not None})
 
 

@@ -15,7 +15,7 @@ from bot.domain.rules import CurrentRules
 from bot.errors import TryLater
 from bot.flow.delivery import Handler, Record, payload
 from bot.flow.falling_back import waiting_together
-from bot.flow.pages import FRESH
+from bot.flow.pages import FRESH, may_be, skipped
 from bot.flow.roster import Rosters
 from bot.flow.sending import Sending, answered, template_of
 
@@ -91,7 +91,7 @@ class Bundles:
             incident = incidents.get(page.incident_id or 0)
             needed = incident is not None and incident.state is State.TRIGGERED and incident.epoch == page.epoch
             (live if needed else over).append(page)
-        await tx.save_pages([_left_out(page, now) for page in over])
+        await tx.save_pages([skipped(page, page.state is PageState.SENDING, now) for page in over])
         for page in over:
             if (incident := incidents.get(page.incident_id or 0)) is not None:
                 change = paging.page_skipped(incident, page.name, delivery.again, now, page.medium)
@@ -122,10 +122,11 @@ class Bundles:
             keys = [page.key for page, _ in going.members]
             known = (await tx.pages([*keys, going.page.key])).values()
             back = dict.fromkeys(keys, PageState.BUNDLED) | {going.page.key: PageState.WAITING}
-            update = {"state_at": now}
             await tx.save_pages(
                 [
-                    one.model_copy(update={**update, "state": back[one.key]})
+                    one.model_copy(
+                        update={"state_at": now, "state": back[one.key], "unsure": one.unsure or may_be(error)}
+                    )
                     for one in known
                     if one.state is PageState.SENDING
                 ]
@@ -162,7 +163,3 @@ class Bundles:
                 await tx.save(change)
 
         return record
-
-
-def _left_out(page: Page, now: datetime) -> Page:
-    return page.model_copy(update={"state": PageState.SKIPPED, "state_at": now})

@@ -18,6 +18,7 @@ from bot.domain.people import Directory
 from bot.domain.ports import Tx
 
 MOST_PAGES = 500
+MOST_WAITING = 10_000  # to one address
 UNANSWERED = (PageState.WAITING, PageState.SENDING)
 
 
@@ -160,7 +161,7 @@ async def bundle_failed(tx: Tx, asked: Effect, error: str, directory: Directory,
 
 async def waiting_together(tx: Tx, medium: str, address: str, now: datetime, *, sending: bool) -> list[Page]:
     """The pages that wait to go out in one message to this address, the oldest first; with `sending` those that were being sent as well."""
-    known = await tx.pages_to(medium, address, now - timedelta(days=1), MOST_PAGES)
+    known = await tx.pages_to(medium, address, now - timedelta(days=1), MOST_WAITING)
     states = (PageState.BUNDLED, PageState.SENDING) if sending else (PageState.BUNDLED,)
     held = [one for one in known if one.purpose == "bundle" and one.incident_id is not None and not one.answer]
     return [one for one in reversed(held) if one.state in states]

@@ -30,11 +30,13 @@ INDEPENDENT = frozenset(
 class Gathered:
     """The port's `Tx` for the records of these deliveries. Each sees what those before it saved."""
 
-    def __init__(self, tx: Tx, incidents: dict[int, Incident], pages: dict[str, Page], asked: Collection[str]) -> None:
+    def __init__(self, tx: Tx, incidents: dict[int, Incident], pages: dict[str, Page], waiting: dict[str, bool]) -> None:
         self._tx = tx
         self._incidents = incidents
         self._pages = pages
-        self._asked = frozenset(asked)
+        self._named = frozenset(waiting)
+        self._waiting = waiting  # whether what pages were asked for by is still undelivered
+        self._effects: list[Effect] = []  # before the changes
         self._changes: list[Change] = []
         self._roster: Roster | None = None
         self._counters: dict[str, int] = {}
@@ -45,7 +47,9 @@ class Gathered:
         payloads = [delivery.effect.payload for delivery in deliveries]
         ids = {number for payload in payloads if isinstance(number := payload.get("incident_id"), int)}
         keys = {key for payload in payloads if isinstance(key := payload.get("page"), str)}
-        return cls(tx, await tx.incidents(ids), await tx.pages(keys) if keys else {}, keys)
+        incidents, pages = await tx.incidents(ids), await tx.pages(keys) if keys else {}
+        late = await tx.undelivered(keys - pages.keys()) if keys - pages.keys() else set()
+        return cls(tx, incidents, pages, {key: key in late for key in keys})
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._tx, name)
@@ -70,15 +74,29 @@ class Gathered:
     async def save(self, *changes: Change) -> None:
         self._changes += changes
         self._incidents |= {change.incident.id: change.incident for change in changes}
+        self._forget(effect for change in changes for effect in change.effects)
 
     async def ask(self, effects: Iterable[Effect]) -> None:
+        asked = tuple(effects)
         if self._changes:
-            self._changes[-1] = self._changes[-1].ask(*effects)
+            self._changes[-1] = self._changes[-1].ask(*asked)
         else:
-            await self._tx.ask(effects)
+            self._effects += asked
+        self._forget(asked)
+
+    def _forget(self, asked: Iterable[Effect]) -> None:
+        """Whether these are undelivered is for the database to say."""
+        for effect in asked:
+            self._waiting.pop(effect.key, None)
+
+    async def undelivered(self, keys: Collection[str]) -> set[str]:
+        if all(key in self._waiting for key in keys):
+            return {key for key in keys if self._waiting[key]}
+        await self.flush()
+        return await self._tx.undelivered(keys)
 
     async def pages(self, keys: Collection[str]) -> dict[str, Page]:
-        other = [key for key in keys if key not in self._asked and key not in self._pages]
+        other = [key for key in keys if key not in self._named and key not in self._pages]
         found = await self._tx.pages(other) if other else {}
         return found | {key: self._pages[key] for key in keys if key in self._pages}
 
@@ -107,6 +125,9 @@ class Gathered:
 
     async def flush(self) -> None:
         """Write what is held back."""
+        if self._effects:
+            effects, self._effects = self._effects, []
+            await self._tx.ask(effects)
         if self._changes:
             changes, self._changes = self._changes, []
             await self._tx.save(*changes)

@@ -96,9 +96,9 @@ class Notices:
         newest: dict[tuple[str, str, str], Page] = {}
         for page in pages:
             where = (page.medium, page.address, page.target if not page.address else "")
-            if page.purpose == "recovery" and page.state is not PageState.SKIPPED:
+            if page.purpose == "recovery" and page.state in (*ARRIVED, PageState.SENDING):
                 newest.pop(where, None)
-            elif page.purpose in ("page", "summon") and _arrived(page):
+            elif page.purpose in ("page", "bundle", "summon") and _arrived(page):
                 newest[where] = page
         if not over:
             return [page for page in newest.values() if self._sending.wants_acknowledgements(page.medium)]
@@ -206,9 +206,9 @@ def _is_over(page: Page, incidents: Mapping[int, Incident]) -> bool:
 
 
 def _arrived(page: Page) -> bool:
-    """Who may have heard of it (the answer of the medium was lost) hears of its end as well."""
-    maybe = page.state is PageState.SKIPPED and bool(page.answer)
-    return page.state in ARRIVED or maybe
+    """Who may have heard of it (the answer of the medium was lost), or did in one message with others, hears of its end as well."""
+    said = page.state in (PageState.SKIPPED, PageState.BUNDLED) and bool(page.answer)
+    return page.state in ARRIVED or said or page.unsure
 
 
 async def _still_taken(tx: Tx, notice: Notice) -> bool:

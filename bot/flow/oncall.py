@@ -70,7 +70,7 @@ class OnCall:
             return Who(
                 f"schedule {schedule.key}",
                 (standing(directory, schedule, now),),
-                self._policy_lines(name, now, directory),
+                self._policy_lines(schedule.key, now, directory),
             )
         if somebody is not None:
             return await asyncio.to_thread(_person_now, directory, somebody, now)
@@ -82,7 +82,8 @@ class OnCall:
             return Who(name, (), lines)
         known = [*directory.schedules, *directory.people, *directory.groups, *rules.escalations, *rules.services]
         said = f"{name[:80]!r} is no schedule, person, group, policy or service{asking.closest(name[:80], known)}"
-        raise BadInput(f"{said if name else 'Who is who?'} For example `/oncall who {known[0] if known else 'shop'}`.")
+        said = said if name else "Whom? Name a schedule, a person, a group, a policy or a service."
+        raise BadInput(f"{said} For example `/oncall who {known[0] if known else 'shop'}`.")
 
     def _policy_lines(self, name: str, now: datetime, directory: Directory) -> tuple[str, ...]:
         """The levels of the policy of that name, or of those that alerts of that service use."""
@@ -91,7 +92,10 @@ class OnCall:
         lines = [f"Escalation policy {name}:", *_levels(named.levels, now, directory)] if named else []
         if name in rules.services:
             found = rules.policies_of(rules.signal.routing.find({"service": name}))
-            lines += [f"Alerts of the service {name} use {', '.join(one.key for one in found) or 'no policy'}."]
+            keys = ", ".join(one.key for one in found) or "of no route"
+            lines += [
+                f"Alerts of the service {name} use the escalation policy {keys}, unless their labels lead elsewhere."
+            ]
             lines += [line for one in found if one is not named for line in _levels(one.levels, now, directory)]
         return tuple(lines[:40])
 

@@ -18,7 +18,7 @@ from bot.domain.page import ARRIVED, Page, PageState
 from bot.domain.people import Directory
 from bot.domain.ports import Clock, Delivery, Store, Tx
 from bot.domain.rules import CurrentRules
-from bot.errors import GaveUp, TryLater
+from bot.errors import BadInput, GaveUp, TryLater
 from bot.flow.admission import held_until, room_at
 from bot.flow.delivery import Handler, Record, existing, payload
 from bot.flow.falling_back import fallen_back, gone, not_needed, was_answered
@@ -189,7 +189,8 @@ class Pages:
         return Going(page, incident, template_of(page, directory, rules), firing)
 
     async def _hold(self, tx: Tx, asked: Effect, page: Page, until: datetime, now: datetime) -> None:
-        await tx.save_pages([page.model_copy(update={"state": PageState.BUNDLED, "purpose": "bundle"})])
+        held = {"state": PageState.BUNDLED, "purpose": "bundle", "answer": ""}  # an answer would say that it has gone out
+        await tx.save_pages([page.model_copy(update=held)])
         change = paging.page_held(await existing(tx, page.incident_id or 0), page.name, page.medium, until, now)
         bundle = oncall_effects.bundle(page.medium, page.address, until)
         await tx.save(change.ask(bundle, oncall_effects.fall_back(asked, until + paging.LATEST)))
@@ -202,7 +203,7 @@ class Pages:
             known = (await tx.pages([page.key])).get(page.key)
             if known is not None and known.state is PageState.SENDING:
                 update = {"state": PageState.WAITING, "state_at": now, "answer": str(error)[:300]}
-                await tx.save_pages([known.model_copy(update=update)])
+                await tx.save_pages([known.model_copy(update={**update, "unsure": known.unsure or may_be(error)})])
 
         await self._store.write(work)
 
@@ -216,6 +217,11 @@ class Pages:
             await tx.save(paging.page_sent(incident, page.name, now, page.medium, receipt.provider_id))
 
         return record
+
+
+def may_be(error: Exception) -> bool:
+    """Whether a message may have arrived although sending it failed."""
+    return error.uncertain if isinstance(error, TryLater) else not isinstance(error, BadInput | GaveUp)
 
 
 def skipped(page: Page, unsure: bool, now: datetime) -> Page:

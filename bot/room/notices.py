@@ -22,14 +22,15 @@ MARKS = {
     "code": "🔑",
 }
 STATES = {
-    PageState.WAITING: "⏳ could not be sent yet, and is tried again",
-    PageState.SENDING: "⏳ being sent",
-    PageState.SENT: "✅ sent",
-    PageState.DELIVERED: "✅ arrived",
-    PageState.BUNDLED: "📦 waits to be sent together with others",
-    PageState.SKIPPED: "➖ not needed any more",  # noqa: RUF001
-    PageState.FAILED: "❌ failed",
+    PageState.WAITING: ("⏳", "could not be sent yet, and is tried again,"),
+    PageState.SENDING: ("⏳", "being sent"),
+    PageState.SENT: ("✅", "sent"),
+    PageState.DELIVERED: ("✅", "arrived"),
+    PageState.BUNDLED: ("📦", "waits to be sent together with others"),
+    PageState.SKIPPED: ("➖", "not needed any more"),  # noqa: RUF001
+    PageState.FAILED: ("❌", "failed"),
 }
+WHY = {"page": "", "summon": ", asked for by name", "bundle": ", together with others"}
 
 
 def notice(told: Notice) -> Message:
@@ -64,9 +65,10 @@ def reached(pages: Sequence[Page]) -> list[str]:
 
 
 def _reached(page: Page) -> str:
-    """`✅ arrived  Ada by sms at 03:12 (SM123: delivered)`."""
+    """`✅ *Ada* by sms: arrived today 03:12 (SM123: delivered)`."""
     answer = f" ({mrkdwn.line(page.answer, 150)})" if page.answer else ""
     taken = ", and they acknowledged by it" if page.answered_at else ""
-    who = f"{mrkdwn.line(page.name, 80)} by {mrkdwn.line(page.medium, 40)}"
-    why = "" if page.purpose == "page" else f", {mrkdwn.line(page.purpose, 20)}"
-    return f"{STATES[page.state]}  {who} {mrkdwn.date(page.state_at)}{why}{answer}{taken}"
+    mark, became = STATES[page.state]
+    who = f"{mrkdwn.bold(page.name, 80)} by {mrkdwn.line(page.medium, 40)}"
+    why = WHY.get(page.purpose, f", {mrkdwn.line(page.purpose, 20)}")
+    return f"{mark} {who}{why}: {became} {mrkdwn.date(page.state_at)}{answer}{taken}"

@@ -102,7 +102,8 @@ def own(found: Own) -> list[str]:
         lines.append(
             f"• {mrkdwn.line(severity or 'all others', 60)}: {mrkdwn.line(contact_told.said_rules(rules), LINE)}"
         )
-    return [*lines, *(mrkdwn.line(one, LINE) for one in found.lines)]
+    change = "To change it: `/oncall contact add`, `/oncall notify`, `/oncall quiet`, `/oncall zone`. To try it: `/oncall test-me`"
+    return [*lines, *(mrkdwn.line(one, LINE) for one in found.lines), change]
 
 
 def tested(found: Sequence[Tested]) -> list[str]:
@@ -123,7 +124,7 @@ def override_form(schedule: str, directory: Directory, zone: str, about: Mapping
     people = [option(person.name, key) for key, person in sorted(directory.people.items())][:MOST_OPTIONS]
     times = text(TIMES, "", most=200, hint="now for 4h, or: fri 18:00 mon 09:00")
     shown = [
-        input_block(PERSON, "Who is on call?", select(PERSON, "Pick one", people)),
+        input_block(PERSON, "Who takes over?", select(PERSON, "Pick one", people)),
         input_block(TIMES, f"From when to when? ({zone})", times),
         input_block(REASON, "Why?", text(REASON, "", most=WHY_LIMIT, hint="wedding"), optional=True),
         kit.context("Whoever is replaced, and whoever replaces them, is told."),

@@ -32,8 +32,11 @@ class MemoryOnCallTx(Draft):
         mine = (page for page in self._tables.pages.values() if page.incident_id == incident_id)
         return tuple(_oldest_first(mine)[::-1][:limit][::-1])
 
-    async def pages_to(self, medium: str, address: str, since: datetime, limit: int = 100) -> tuple[Page, ...]:
-        there = (page for page in self._tables.pages.values() if (page.medium, page.address) == (medium, address))
+    async def pages_to(
+        self, medium: str, address: str, since: datetime, limit: int = 100, *, going: bool = False
+    ) -> tuple[Page, ...]:
+        every = (page for page in self._tables.pages.values() if not going or page.state in LIVE)
+        there = (page for page in every if (page.medium, page.address) == (medium, address))
         return tuple(_oldest_first(page for page in there if page.begun_at >= since)[::-1][:limit])
 
     async def pages_by(self, medium: str, since: datetime) -> int:

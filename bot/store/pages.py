@@ -36,8 +36,11 @@ def pages_of(conn: Connection, incident_id: int, limit: int) -> tuple[Page, ...]
     return _pages(conn, query.limit(limit))[::-1]
 
 
-def pages_to(conn: Connection, medium: str, address: str, since: datetime, limit: int) -> tuple[Page, ...]:
+def pages_to(
+    conn: Connection, medium: str, address: str, since: datetime, limit: int, *, going: bool = False
+) -> tuple[Page, ...]:
     there = select(pages.c.doc).where(pages.c.medium == medium, pages.c.address == address)
+    there = there.where(LIVE_PAGE) if going else there
     return _pages(conn, there.where(pages.c.begun_at >= since).order_by(*NEWEST_FIRST).limit(limit))
 
 

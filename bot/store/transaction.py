@@ -226,8 +226,10 @@ class SqlTx:
     async def pages_of(self, incident_id: int, limit: int = 500) -> tuple[Page, ...]:
         return await self.look(paged.pages_of, incident_id, limit)
 
-    async def pages_to(self, medium: str, address: str, since: datetime, limit: int = 100) -> tuple[Page, ...]:
-        return await self.look(paged.pages_to, medium, address, since, limit)
+    async def pages_to(
+        self, medium: str, address: str, since: datetime, limit: int = 100, *, going: bool = False
+    ) -> tuple[Page, ...]:
+        return await self.look(paged.pages_to, medium, address, since, limit, going=going)
 
     async def pages_by(self, medium: str, since: datetime) -> int:
         return await self.look(paged.pages_by, medium, since)

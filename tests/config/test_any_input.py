@@ -130,7 +130,7 @@ RICH = {
         "server": {"public_url": "https://t.example", "secret": "env:SIGN"},
         "channels": {
             "mail": {"type": "smtp", "host": "a", "from": "x@y"},
-            "sms": {"type": "texts", "token": "env:SMS", "per_minute": 5, "bundle": "1m", "template": "{{ a }}"},
+            "sms": {"type": "texts", "token": "env:SMS", "per_minute": 5, "bundle": "1m", "template": "{{ url }}"},
         },
         "heartbeat": {"url": "env:BEAT", "every": "1m"},
         "media": {"critical": ["slack", "sms"]},

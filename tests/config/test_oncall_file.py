@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import CalendarConfig, Config, ConfigErrors
+from bot.domain.alerted import NAMES
 from bot.domain.contact import Method, Notify
 from bot.domain.escalation import Condition, Level, Policy
 from bot.domain.people import Person
@@ -77,6 +78,14 @@ def test_a_phone_under_methods_is_kept_as_providers_write_it(tmp_path: Path, per
     assert ada(tmp_path, f"methods: {{sms: {person}}}").methods[0] == Method(
         key="sms", medium="sms", address="+4915112345678"
     )
+
+
+def test_a_template_names_only_what_messages_have(tmp_path: Path) -> None:
+    every = "".join(f"{{{{ {name} }}}}" for name in NAMES)
+    assert ada(tmp_path, f'template: "{every}{{{{ labels.region }}}}"').template
+    text = ONCALL.replace("slack: U0ADA", 'slack: U0ADA, template: "{{ titel }}"')
+    (said_so,) = problems(tmp_path, {"oncall.yaml": text})
+    assert 'people.ada.template: a template of messages is not given "titel"; did you mean "title"?' in said_so
 
 
 def test_numbers_are_the_text_that_was_written(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ async def test_a_hand_over_is_told_once_in_the_channel_and_to_whoever_begins(hou
         "2 pages for 1 incident went to Chen Ning in the last turn.",
     ]
     (own,) = house.words("person:ada")
-    assert own.startswith("You are on call for shop now until Mon 09 Mar 09:00 CET. Before you: Chen Ning\nOpen:")
+    assert own.startswith("You are on call for shop now until Mon 09 Mar 09:00 CET, after Chen Ning\nOpen:")
     assert house.words("person:chen") == []
     assert house.groups.groups == {"S0SHOP": ("U0ADA",)}
 

@@ -75,7 +75,7 @@ async def test_a_service_names_the_policy_that_its_alerts_use(house: OnCallHouse
     house.rules = replace(house.rules, signal=signal, services={"tills": Service(name="tills")})
     found = await house.looking.who("tills", MALLORY)
     assert found.lines == (
-        "Alerts of the service tills use shop.",
+        "Alerts of the service tills use the escalation policy shop, unless their labels lead elsewhere.",
         "level 1: shop (Chen Ning)",
         "level 2: Bob Kahn, #ops",
     )
@@ -85,7 +85,7 @@ async def test_a_service_names_the_policy_that_its_alerts_use(house: OnCallHouse
     ("text", "words"),
     [
         ("shpo", "'shpo' is no schedule, person, group, policy or service; did you mean \"shop\"?"),
-        ("", "Who is who?"),
+        ("", "Whom? Name a schedule, a person, a group, a policy or a service."),
     ],
 )
 async def test_an_unknown_name_gets_the_nearest(house: OnCallHouse, text: str, words: str) -> None:

@@ -59,13 +59,20 @@ def test_a_notice_says_what_it_is_at_its_beginning_and_in_the_notification() -> 
 
 def test_who_was_reached_says_by_what_with_the_answer_of_the_provider() -> None:
     (line,) = reached([page(answer="SM123: delivered", answered_at=NOW)])
-    assert line.startswith("✅ arrived  Ada by sms ")
+    assert line.startswith("✅ *Ada* by sms: arrived ")
     assert line.endswith("(SM123: delivered), and they acknowledged by it")
 
 
 @pytest.mark.parametrize("state", PageState)
 def test_every_state_of_a_page_has_words(state: PageState) -> None:
-    assert "Ada by sms" in reached([page(state=state)])[0]
+    assert " *Ada* by sms: " in reached([page(state=state)])[0]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "said"), [("summon", "by sms, asked for by name: "), ("bundle", "by sms, together with others: ")]
+)
+def test_why_somebody_was_reached_is_said_in_words(purpose: str, said: str) -> None:
+    assert said in reached([page(purpose=purpose)])[0]
 
 
 def test_many_pages_are_shown_as_the_newest_and_a_count() -> None:

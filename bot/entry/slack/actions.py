@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.clients.slack import SlackError, SlackGateway
 from bot.domain.effects import Priority
 from bot.domain.people import Actor
-from bot.entry.slack.asked import Reply, must_be_seen_here, told
+from bot.entry.slack.asked import Reply, may_be_taken, must_be_seen_here, told
 from bot.entry.slack.ports import Flows
 from bot.entry.slack.replies import Person, Replies
 from bot.entry.slack.run_actions import Act as Decide
@@ -112,7 +112,9 @@ class Clicks:
             return  # closed meanwhile, or picked again: the newer pick shows itself
 
     async def _acknowledge(self, body: Body, actor: Actor) -> Reply:
-        return told(await self._flows.incidents.acknowledge(incident_id(body), actor))
+        number = incident_id(body)
+        await may_be_taken(self._flows, number, channel_of(body), actor, asked=True)
+        return told(await self._flows.incidents.acknowledge(number, actor))
 
     async def _resolve(self, body: Body, actor: Actor) -> Reply:
         return told(await self._flows.incidents.resolve(incident_id(body), actor))

@@ -63,11 +63,12 @@ async def must_be_seen_here(flows: Flows, number: int, channel_id: str, what: st
         raise BadInput(f"{private}. Whoever is in its channel can ask there.")
 
 
-async def _may_be_taken(flows: Flows, number: int, ask: Ask) -> None:
-    """Whoever has a private incident is invited to its channel: outside of it, only people who are paged may take it."""
+async def may_be_taken(flows: Flows, number: int, channel_id: str, actor: Actor, *, asked: bool = False) -> None:
+    """Whoever has a private incident is invited to its channel: outside of it, only people who are paged may take it. `asked`: a page asked those who
+    read it there, so that whoever of them is in oncall.yaml may."""
     shown = await flows.incidents.show(number)
-    paged = any(page.target == f"person:{ask.actor.id}" for page in shown.pages)
-    if hidden(shown.incident, ask.channel_id) and not paged:
+    paged = any(page.target == f"person:{actor.id}" for page in shown.pages)
+    if hidden(shown.incident, channel_id) and not paged and not (asked and ":" not in actor.id):
         raise BadInput(
             f"{shown.incident.ref} is private, and you are not paged for it. Whoever is in its channel can acknowledge there."
         )
@@ -95,7 +96,7 @@ async def about(ask: Ask, flows: Flows, command: str) -> tuple[int, str]:
     if named:
         number = int(named[1])
         if command == "ack":
-            await _may_be_taken(flows, number, ask)
+            await may_be_taken(flows, number, ask.channel_id, ask.actor)
         else:
             await must_be_seen_here(flows, number, ask.channel_id)
         return number, rest.strip()

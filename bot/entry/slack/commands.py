@@ -55,6 +55,7 @@ class Commands:
 
     async def _help(self, ask: Ask) -> Reply:
         lines = [f"`/incident {command.usage}`  {command.help}" for command in self.table.values()]
+        lines.append("`/oncall help`  who is on call, overrides, swaps, paging somebody, and how you are reached")
         return Reply("*What I can do*\n" + "\n".join(lines))
 
     async def _open(self, ask: Ask) -> Reply:

@@ -15,7 +15,7 @@ from bot.entry.silence_words import straight
 from bot.entry.slack.asked import REF, Ask, Command, Reply, like, must_be_seen_here, sections, told
 from bot.entry.slack.contact_commands import contact_commands
 from bot.entry.slack.oncall_forms import zone_of_asker
-from bot.entry.slack.override_commands import override_commands
+from bot.entry.slack.override_commands import LONGEST_NAME, override_commands
 from bot.entry.slack.ports import Flows
 from bot.errors import BadInput
 from bot.room import blocks as kit
@@ -38,7 +38,7 @@ class OnCallCommands:
             "gaps": Command("gaps [NAME]", "when nobody is on call in the next four weeks", self._gaps),
             "fairness": Command("fairness [NAME] [4w]", "hours, nights, weekends and pages of each", self._fairness),
             **override_commands(flows.oncall),
-            "page": Command("page PERSON|SCHEDULE|GROUP|me [INC-7] WHY", "page somebody now", self._page),
+            "page": Command("page PERSON|SCHEDULE|GROUP|POLICY|me [INC-7] WHY", "page somebody now", self._page),
             **contact_commands(flows.oncall),
             "calendar": Command("calendar [SCHEDULE|me]", "the address to subscribe to in a calendar", self._calendar),
             "help": Command("help", "this list", self._help),
@@ -57,8 +57,14 @@ class OnCallCommands:
         return await command.run(replace(ask, text=rest.strip()))
 
     async def _help(self, ask: Ask) -> Reply:
-        lines = [f"`/oncall {command.usage}`  {command.help}" for command in self.table.values()]
-        return Reply("*On call*", sections(["*On call*", *lines]))
+        lines = []
+        for name, command in self.table.items():
+            lines += [f"*{HEADINGS[name]}*"] if name in HEADINGS else []
+            lines.append(f"`/oncall {command.usage}`  {command.help}")
+        lines.append(
+            "Times: `now 4h`, `18:00-22:00`, `fri 18:00 mon 09:00`, `2026-12-24 18:00 2026-12-27 09:00`, in your own time zone."
+        )
+        return Reply("*On call*", sections(lines))
 
     async def _now(self, ask: Ask) -> Reply:
         found = await self._looking.standings(ask.text)
@@ -82,10 +88,7 @@ class OnCallCommands:
             return told(f"{person.name} has no turn in the next two months.")
         zone = zone_of_asker(await self._looking.directory(), ask.actor, turns[0].schedule)
         head = f"Next turns of {person.name}"
-        lines = [
-            oncall.turn(replace(one, names=(one.by or person.name,), by=""), zone, self._looking.now(), schedule=True)
-            for one in turns
-        ]
+        lines = [oncall.turn(replace(one, names=()), zone, self._looking.now()) for one in turns]
         return _reply(mrkdwn.line(head), [mrkdwn.bold(head), *lines])
 
     async def _schedule(self, ask: Ask) -> Reply:
@@ -102,7 +105,9 @@ class OnCallCommands:
         found, now = await self._looking.gaps(ask.text), self._looking.now()
         if not found:
             where = f" in {ask.text}" if ask.text else ""
-            return told(f"No gaps{where}: somebody is on call at every moment of the next four weeks.")
+            meant = [key for key, one in (await self._looking.directory()).schedules.items() if one.gaps_are_meant]
+            besides = f" Not looked at: {asking.listed(meant)}, whose gaps are meant." if meant and not ask.text else ""
+            return told(f"No gaps{where}: somebody is on call at every moment of the next four weeks.{besides}")
         zone = zone_of_asker(await self._looking.directory(), ask.actor, found[0].schedule)
         head = "1 gap" if len(found) == 1 else f"{len(found)} gaps"
         fill = f"To fill it: {mrkdwn.code(f'/oncall override {found[0].schedule} PERSON FROM TO')}"
@@ -119,7 +124,7 @@ class OnCallCommands:
         return _reply("Fairness", oncall.shares(found, zone, now))
 
     async def _page(self, ask: Ask) -> Reply:
-        whom, _, rest = ask.text.partition(" ")
+        whom, rest = _whom(await self._looking.directory(), ask.text)
         target = await self._looking.target(whom, ask.actor)
         word, _, after = rest.strip().partition(" ")
         named = REF.fullmatch(word)
@@ -143,6 +148,7 @@ class OnCallCommands:
         )
 
 
+HEADINGS = {"now": "Who is on call", "override": "Somebody else", "test-me": "How you are reached", "calendar": "More"}
 ALIASES = {
     "": "now",
     "list": "now",
@@ -164,6 +170,17 @@ ALIASES = {
 
 def _reply(text: str, lines: Sequence[str]) -> Reply:
     return Reply(text, kit.bounded(sections(lines)))
+
+
+def _whom(directory: Directory, text: str) -> tuple[str, str]:
+    """Whom to page, and the rest: a name may have several words (`Bob Kahn help`)."""
+    words = text.split()
+    for many in range(min(LONGEST_NAME, len(words)), 1, -1):
+        name = " ".join(words[:many])
+        if asking.maybe_person(directory, name) is not None:
+            return name, " ".join(words[many:])
+    first, _, rest = text.partition(" ")
+    return first, rest
 
 
 def _only(directory: Directory) -> str:
