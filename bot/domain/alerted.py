@@ -14,6 +14,7 @@ from bot.domain.page import Page
 SHORT = 300
 MOST_LABELS = 5
 MOST_NAMED = 5
+MOST_LISTED = 200
 LONGEST_ALERT = 200
 PRIVATE = "a private incident"
 # What a template of messages may name: what `facts` gives, and the links.
@@ -114,7 +115,11 @@ def several(incidents: Sequence[Incident], page: Page) -> Notice:
         purpose="bundle",
         subject=_line(f"[{page.severity}] {subject}"),
         body="\n".join(
-            clipped(_line(f"{one.severity}: {name}"), 250) for one, name in zip(incidents, named, strict=True)
+            [
+                clipped(_line(f"{one.severity}: {name}"), 250)
+                for one, name in zip(incidents[:MOST_LISTED], named, strict=False)
+            ]
+            + ([f"and {len(named) - MOST_LISTED} more"] if len(named) > MOST_LISTED else [])
         ),
         short=clipped(_line(subject), SHORT),
         spoken=_line(f"This is Tocsin. You are paged for {len(incidents)} more incidents. {_some(named)}"),

@@ -40,7 +40,7 @@ Night = Callable[[str, datetime], bool]
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What people got of an incident, and what they did about it. `pages`: (when, name) of each that left; times are None when it did not happen.
+    """What people got of an incident, and what they did about it. `pages`: (when, name) of each time that somebody was paged; times are None when it did not happen.
 
     `beginnings`: when it was opened, and opened again; what people did is measured from the one before.
     """
@@ -63,13 +63,12 @@ class Handled:
 
 def handled(incident: Incident, entries: Sequence[Entry]) -> Handled:
     """From its timeline. What the bot did by itself is no act of people."""
-    pages = tuple((one.at, str(one.data.get("to", ""))) for one in entries if one.kind == "page_sent")
     acts = [one.at for one in entries if one.kind in ACTS and one.actor != TOCSIN.name]
     acknowledged = [one.at for one in entries if one.kind == "acknowledged"]
     return Handled(
         incident.id,
         incident.opened_at,
-        pages,
+        _pages(entries),
         min(acknowledged, default=None),
         min(acts, default=None),
         incident.resolved_at,
@@ -77,11 +76,24 @@ def handled(incident: Incident, entries: Sequence[Entry]) -> Handled:
     )
 
 
+def _pages(entries: Sequence[Entry]) -> tuple[tuple[datetime, str], ...]:
+    """Whoever gets several messages, by several media, is paged once; and again when paging begins anew."""
+    found: list[tuple[datetime, str]] = []
+    told: set[str] = set()
+    for one in entries:
+        if one.kind in (*PAGED, "escalated"):
+            told.clear()
+        elif one.kind == "page_sent" and (name := str(one.data.get("to", ""))) not in told:
+            told.add(name)
+            found.append((one.at, name))
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class RuleQuality:
     """One alert rule. `incidents`: those that it was part of, `opened`: those that it opened; `held`: firings per outcome.
 
-    `paged`, `acknowledged`, `acted`, `brief` count incidents; `pages`, `night_pages` count messages. The times are medians in seconds, from
+    `paged`, `acknowledged`, `acted`, `brief` count incidents; `pages`, `night_pages` how often somebody was paged for them. The times are medians in seconds, from
     the (last) opening of the incidents that it opened. `brief`: over within minutes, without anybody acting.
     """
 

@@ -16,6 +16,7 @@ from bot.domain import schedule as schedules
 from bot.domain.duty_told import HandOver
 from bot.domain.effects import Effect
 from bot.domain.oncall_ports import UserGroups
+from bot.domain.page import ARRIVED, PageState
 from bot.domain.people import Directory
 from bot.domain.ports import Clock, Delivery, Store, Tx
 from bot.domain.rules import CurrentRules
@@ -194,9 +195,9 @@ async def _facts(
     shown = [one for one in ending if one.incident_id not in private]
     since = _turn_began(schedule, before, changed_at)
     targets = {f"person:{key}" for key in before}
-    pages = [
-        one for one in await tx.pages_between(since, changed_at) if one.target in targets and one.purpose == "page"
-    ]
+    every_page = [one for one in await tx.pages_between(since, changed_at) if one.target in targets]
+    pages = [one for one in every_page if one.purpose in ("page", "bundle") and one.state in ARRIVED]
+    together = [one for one in every_page if one.state is PageState.BUNDLED and one.answer]
     return HandOver(
         schedule=schedule.key,
         before=tuple(oncall_told.name(directory, key) for key in before),
@@ -206,7 +207,7 @@ async def _facts(
         private=sum(one.private for one in mine),
         silences=tuple(sorted(shown, key=lambda one: one.ends_at or now)),
         pages=len(pages),
-        paged_for=len({one.incident_id for one in pages}),
+        paged_for=len({one.incident_id for one in (*pages, *together) if one.incident_id is not None}),
         since=since,
     )
 

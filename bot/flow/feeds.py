@@ -14,7 +14,7 @@ import structlog
 from bot.domain import duty_told, effects
 from bot.domain.naming import clipped
 from bot.domain.people import Person
-from bot.domain.ports import Clock, Redact, Store, Tx
+from bot.domain.ports import CLOCK_SHIFTS, Clock, Redact, Store, Tx
 from bot.domain.roster import Feed
 from bot.domain.rules import CurrentRules
 from bot.domain.schedule import Shift

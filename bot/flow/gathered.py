@@ -30,12 +30,12 @@ INDEPENDENT = frozenset(
 class Gathered:
     """The port's `Tx` for the records of these deliveries. Each sees what those before it saved."""
 
-    def __init__(self, tx: Tx, incidents: dict[int, Incident], pages: dict[str, Page], waiting: dict[str, bool]) -> None:
+    def __init__(self, tx: Tx, incidents: dict[int, Incident], pages: dict[str, Page], named: Collection[str]) -> None:
         self._tx = tx
         self._incidents = incidents
         self._pages = pages
-        self._named = frozenset(waiting)
-        self._waiting = waiting  # whether what pages were asked for by is still undelivered
+        self._named = frozenset(named)
+        self._waiting: dict[str, bool] = {}  # whether these effects are undelivered
         self._effects: list[Effect] = []  # before the changes
         self._changes: list[Change] = []
         self._roster: Roster | None = None
@@ -47,9 +47,11 @@ class Gathered:
         payloads = [delivery.effect.payload for delivery in deliveries]
         ids = {number for payload in payloads if isinstance(number := payload.get("incident_id"), int)}
         keys = {key for payload in payloads if isinstance(key := payload.get("page"), str)}
-        incidents, pages = await tx.incidents(ids), await tx.pages(keys) if keys else {}
-        late = await tx.undelivered(keys - pages.keys()) if keys - pages.keys() else set()
-        return cls(tx, incidents, pages, {key: key in late for key in keys})
+        gathered = cls(tx, await tx.incidents(ids), await tx.pages(keys) if keys else {}, keys)
+        if not_begun := keys - gathered._pages.keys():
+            waiting = await tx.undelivered(not_begun)
+            gathered._waiting = {key: key in waiting for key in not_begun}
+        return gathered
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._tx, name)

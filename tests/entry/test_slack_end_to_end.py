@@ -86,6 +86,18 @@ async def test_acknowledging_from_the_page_takes_its_button_away(desk: Desk) -> 
     assert "Acknowledged by Ada" in str(page.blocks[-1])
 
 
+async def test_a_page_of_a_private_incident_is_taken_by_people_of_the_configuration_alone(desk: Desk) -> None:
+    desk.flows.open_incidents = [incident(private=True, channel_id="C0PRIVATE")]
+    ts = await desk.post(messages.page(incident(private=True), "channel:ops", 1).blocks)
+    await desk.click(ts, kit.PAGE_ACK, user="U0PRIYA")
+    await until(lambda: desk.told())
+    assert desk.flows.calls == []
+    assert "INC-7 is private, and you are not paged for it" in desk.told()[0]
+    await desk.click(ts, kit.PAGE_ACK)
+    await until(lambda: desk.flows.calls)
+    assert desk.flows.calls == [("acknowledge", 7, "ada")]
+
+
 async def test_a_page_whose_acknowledgement_failed_keeps_its_button(desk: Desk) -> None:
     direct = desk.site.workspace.state.direct("U0ADA").id
     ts = await desk.post(messages.page(incident(), "person:ada", 1).blocks, direct)

@@ -97,7 +97,6 @@ async def test_a_schedule_without_anybody_comes_first_and_says_how_to_fill_it(ho
         ("quiet 22:00-07:00 warning,info", "Quiet every day 22:00 to 07:00 Europe/Berlin for warning, info."),
         ("quiet 10pm - 7am info", "Quiet every day 22:00 to 07:00 Europe/Berlin for info."),
         ("quiet off", "You have no quiet hours"),
-        ("notify critical slack", "For critical: slack at once."),
         ("schedule shop 4 weeks", "• Mon 02 Mar 09:00 to Mon 09 Mar 09:00 CET: Ada Lovelace (week)"),
         ("who Shop", "Escalation policy shop:"),
         ("contact", "To change it: `/oncall contact add`"),

@@ -5,24 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from bot.domain.contact import Notify
 from bot.domain.escalation import Level, Policy
+from bot.domain.fairness import Calendar, fairness
+from bot.domain.flapping import Flapping
 from bot.domain.media import MediumRules
+from bot.domain.page import Page, PageState
+from bot.domain.ports import CLOCK_SHIFTS
+from bot.domain.quality import handled
 from bot.domain.severity import Taxonomy
 from bot.domain.storm import Storm
 from bot.errors import TryLater
+from bot.flow.auditor import Auditor
+from bot.flow.falling_back import waiting_together
 from tests.flow.paging_house import (
     ADA_SMS,
-    FIVE,
     PEOPLE,
     PHONE_ONLY,
     TWO,
     given,
     house,
     opened,
-    pages,
     shop,
     slack_pages,
     states,
@@ -96,18 +99,27 @@ async def test_a_storm_to_one_address_is_two_messages_and_names_everything() -> 
     assert it.media["voice"].sent == []
 
 
-@pytest.mark.slow
-async def test_a_storm_of_more_than_one_message_holds_loses_none() -> None:
-    it = stormy()
-    for number in range(620):
-        await it.receive(it.alert("Broken", fingerprint=f"f{number}", service=f"s{number}"))
-    await it.settle()
-    for _ in range(3):
-        await it.wait(seconds=60)
-    left = [one.id for one in await it.incidents.listing() if ("sms", "bundled") in await states(it, one.id)]
-    unsaid = [one for one in left if not (await pages(it, one))[0].answer]
-    assert unsaid == []
-    assert it.media["voice"].sent == []
+async def test_more_pages_than_can_be_counted_at_a_glance_wait_together() -> None:
+    it = texting()
+    now = it.clock()
+    many = [
+        Page(
+            key=f"page:{number}:1:0:1:person:ada:sms",
+            incident_id=number,
+            purpose="bundle",
+            target="person:ada",
+            name="Ada",
+            medium="sms",
+            address=ADA_SMS,
+            state=PageState.BUNDLED,
+            begun_at=now,
+            state_at=now,
+        )
+        for number in range(1, 700)
+    ]
+    await it.store.write(lambda tx: tx.save_pages(many))
+    found = await it.store.read(lambda tx: waiting_together(tx, "sms", ADA_SMS, now, sending=False))
+    assert len(found) == 699
 
 
 # ------------------------------------------------------------------------------------------------ the clock goes back
@@ -169,7 +181,8 @@ async def test_who_was_paged_in_a_bundle_hears_that_it_is_over() -> None:
 
 
 async def test_an_end_that_was_put_off_and_overtaken_is_told_all_the_same() -> None:
-    it = texting()
+    it = texting(MediumRules("sms", bundle=timedelta(seconds=30)))
+    it.rules = replace(it.rules, signal=replace(it.rules.signal, flapping=Flapping(fires=0)))
     await opened(it)
     await over(it)
     assert len(it.media["sms"].told("recovery")) == 1
@@ -179,7 +192,8 @@ async def test_an_end_that_was_put_off_and_overtaken_is_told_all_the_same() -> N
     await over(it)  # too soon after the last one: it waits
     await it.wait(seconds=5)
     await it.receive(it.alert("Broken checkout", fingerprint="checkout", severity="critical", service="checkout"))
-    await over(it)  # it was paged for again, and is over again, before anything went out
+    await it.wait(seconds=1)
+    await over(it)  # it begins again, and is over again, before anything has gone out about that
     for _ in range(10):
         await it.wait(minutes=1)
     pages_sent = [one for one, _ in it.media["sms"].sent if one.purpose == "page"]
@@ -234,4 +248,57 @@ async def test_asking_for_more_people_while_slack_is_down_keeps_the_way_round_it
     assert ADA_SMS in it.media["sms"].addresses
 
 
-_ = FIVE, PEOPLE
+async def test_what_is_worse_pages_nobody_anew_whom_it_would_reach_in_the_same_way() -> None:
+    it = house(given(TWO, {"ada": PEOPLE["ada"].model_copy(update={"methods": ()})}))
+    await opened(it, "warning")
+    await it.incidents.set_severity(1, "critical", BOB)
+    await it.settle()
+    assert slack_pages(it) == ["person:ada"]
+
+
+# ------------------------------------------------------------------------------------------------ who watches, and what is counted
+
+
+async def test_the_auditor_looks_also_in_a_minute_that_comes_once_more() -> None:
+    it = texting()
+    told: list[bool] = []
+
+    async def beat(well: bool) -> None:
+        told.append(well)
+
+    auditor = Auditor(it.store, it.clock, beat)
+    for back in (timedelta(0), timedelta(hours=-1), timedelta(days=-1)):
+        for _ in range(3):
+            it.clock.forward(minutes=1)
+            await auditor.audit()
+        it.clock.now += back
+        await it.store.shift(back, (), await it.store.read(lambda tx: tx.counter(CLOCK_SHIFTS)), {})
+    for _ in range(3):
+        it.clock.forward(minutes=1)
+        assert await auditor.audit()
+    assert len(told) == 12
+
+
+async def test_who_gets_three_messages_was_paged_once_and_again_when_it_begins_anew() -> None:
+    it = house(given(shop(("person:ada",))))
+    await opened(it)
+    for _ in range(3):
+        await it.wait(minutes=2)
+    assert [state for _, state in await states(it)] == ["sent", "sent", "sent"]
+    shown = await it.incidents.show(1)
+    assert len(handled(shown.incident, shown.timeline).pages) == 1
+    await it.incidents.escalate(1, BOB)
+    await it.settle()
+    shown = await it.incidents.show(1)
+    assert len(handled(shown.incident, shown.timeline).pages) == 2
+
+
+async def test_a_message_about_several_incidents_wakes_somebody_once() -> None:
+    it = texting()
+    for service in ("one", "two", "three"):
+        await opened(it, service=service)
+    await it.wait(seconds=60)
+    now = it.clock()
+    sent = await it.store.read(lambda tx: tx.pages_between(now - timedelta(days=1), now + MINUTE))
+    (share,) = fairness((), sent, Calendar())
+    assert share.pages == 2
