@@ -8,6 +8,7 @@ import typer
 
 from bot import __version__
 from bot.cli import alert, checking, demo, incident, oncall, postmortem, quality, replay, runbook, serving, silence
+from bot.cli.oncall_shown import at_a_terminal
 from bot.errors import BadInput, GaveUp, TryLater
 
 app = typer.Typer(
@@ -54,7 +55,7 @@ def _said(error: Exception) -> int:
     if isinstance(error, ExceptionGroup):  # out of a task group: the first one tells why it ended
         return _said(error.exceptions[0])
     if isinstance(error, BadInput):
-        typer.echo(str(error), err=True)
+        typer.echo(at_a_terminal(str(error)), err=True)
         return 2
     if isinstance(error, GaveUp | TryLater | OSError):
         typer.echo(f"not possible now: {error}", err=True)

@@ -20,7 +20,8 @@ from bot.domain.people import Actor, Directory
 from bot.errors import BadInput
 
 Json = Annotated[bool, typer.Option("--json", help="for programs")]
-_SLASH = re.compile(r"/oncall(?: (override end|swap (?:accept|decline|withdraw)))?")
+_INCIDENT = re.compile(r"(?<![\w./-])/incident (list|show|open|ack|resolve|mitigate|escalate|severity|note)\b")
+_SLASH = re.compile(r"(?<![\w./-])/oncall(?![\w.])(?: (override end|swap (?:accept|decline|withdraw)))?")
 Looked = tuple[Any, Sequence[str]]
 """JSON values, and the same as lines for people."""
 
@@ -60,7 +61,8 @@ def in_these_words() -> Iterator[None]:
 
 def at_a_terminal(words: str) -> str:
     """The same with `/oncall override end 3` as `tocsin oncall override-end 3`: whoever reads it may have no Slack now."""
-    return _SLASH.sub(lambda found: "tocsin oncall" + (f" {'-'.join(found[1].split())}" if found[1] else ""), words)
+    said = _SLASH.sub(lambda found: "tocsin oncall" + (f" {'-'.join(found[1].split())}" if found[1] else ""), words)
+    return _INCIDENT.sub(r"tocsin incident \1", said)
 
 
 def viewer(person: str, directory: Directory) -> Actor:

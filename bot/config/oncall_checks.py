@@ -13,9 +13,10 @@ import holidays
 from bot.config.channels import Media
 from bot.config.marks import Document, Path
 from bot.config.oncall import CalendarConfig, OncallFile, methods
-from bot.config.oncall_people import EMAIL, OTHERS, SPOKEN, MethodEntry, PersonEntry, phone_number, rule
+from bot.config.oncall_people import OTHERS, SPOKEN, MethodEntry, PersonEntry, phone_number, rule
 from bot.config.oncall_policies import LevelEntry
 from bot.config.oncall_schedules import HolidaysEntry, LayerEntry, ScheduleEntry
+from bot.config.patterns import EMAIL
 from bot.config.problems import Problem, nearest, quoted, unknown
 from bot.config.signal import channel_name
 from bot.config.signal_checks import endless_hours
@@ -45,7 +46,7 @@ class Known:
         """`document`: oncall.yaml."""
         return cls(
             people=document.names("people"),
-            schedules=[*document.names("rotations"), *document.names("schedules")],
+            schedules=list(dict.fromkeys([*document.names("rotations"), *document.names("schedules")])),
             groups=document.names("groups"),
             calendars=document.names("calendars"),
             severities=severities,

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
 from bot.clients.template_names import in_template
+from bot.config.patterns import EMAIL, MEMBER
 from bot.config.prepare import TextAsWritten
 from bot.config.problems import nearest, quoted
 from bot.config.server import Part
@@ -19,7 +20,6 @@ from bot.domain.contact import SLACK
 from bot.errors import BadInput
 
 OTHERS = "default"  # in `notify`: for all severities that it does not name
-EMAIL = r"^([^@\s]+@[^@\s]+)?$"
 LATEST_PAGE = timedelta(hours=24)
 MOST_RULES = 20
 SPOKEN = ("sms", "call")  # kinds of media whose addresses are phone numbers
@@ -85,9 +85,7 @@ class PersonEntry(Part):
     """Somebody who can be paged."""
 
     name: str = Field(default="", description="as it is shown; the key when not set")
-    slack: str = Field(
-        default="", pattern=r"^([UW][A-Z0-9]{2,20})?$", description="Slack member id, from the profile's menu: U…"
-    )
+    slack: str = Field(default="", pattern=MEMBER, description="Slack member id, from the profile's menu: U…")
     email: str = Field(default="", pattern=EMAIL, description="also a contact method, by the first medium for e-mail")
     phone: PhoneNumber | None = Field(
         default=None, description="like +4915112345678; also contact methods, by the first media for SMS and for calls"

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from bot.config.patterns import USER_GROUP
 from bot.config.prepare import TextAsWritten
 from bot.config.secrets import SecretAddress
 from bot.config.server import Part
@@ -114,7 +115,7 @@ class Telling(Part):
     tell: ChannelName = Field(default="", description="the Slack channel that hears of hand-overs and gaps")
     slack_group: str = Field(
         default="",
-        pattern=r"^(S[A-Z0-9]{2,20})?$",
+        pattern=USER_GROUP,
         description="id of a Slack user group that is kept equal to who is on call: S…",
     )
     gaps: Literal["told", "fine"] = Field(

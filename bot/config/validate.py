@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bot.config.marks import Document, Path
+from bot.config.patterns import IN_WORDS
 from bot.config.prepare import Preparing
 from bot.config.problems import Problem, nearest, quoted
 from bot.config.secrets import Secrets
@@ -173,7 +174,12 @@ def _message(kind: str, said: str, context: Mapping[str, Any], value: Any) -> st
         what = "items" if kind == "too_long" else "characters"
         return f"wanted at most {context.get('max_length')} {what}, found {context.get('actual_length') or len(value)}"
     if kind == "string_pattern_mismatch":
-        return f"{found(value)} does not fit the pattern {context.get('pattern')}"
+        pattern = str(context.get("pattern"))
+        return (
+            f"wanted {IN_WORDS[pattern]}, found {found(value)}"
+            if pattern in IN_WORDS
+            else f"{found(value)} does not fit the pattern {pattern}"
+        )
     if kind == "sequence_str":  # what the list was to hold may be secrets
         return f"wanted {_WANTED[kind]}, found text"
     wanted = _WANTED.get(kind) or said.removeprefix("Input should be ").removeprefix("a valid ")

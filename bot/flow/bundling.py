@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from bot.domain import alerted, paging
+from bot.domain import alerted, oncall_effects, paging
 from bot.domain.incident import Incident, State
 from bot.domain.notice import Receipt
 from bot.domain.page import Page, PageState
@@ -80,7 +80,8 @@ class Bundles:
 
     async def _begin(self, tx: Tx, delivery: Delivery) -> Bundle | None:
         rules, now, asked = self._rules(), self._clock(), payload(delivery)
-        found = await waiting_together(tx, asked["medium"], asked["address"], now, sending=delivery.again)
+        waiting = await waiting_together(tx, asked["medium"], asked["address"], now, sending=delivery.again)
+        found = _of_this(waiting, delivery)
         incidents = await tx.incidents({page.incident_id for page in found if page.incident_id is not None})
         await tx.lock(f"address:{asked['medium']}:{asked['address']}")
         known = await tx.pages([page.key for page in found])
@@ -97,12 +98,16 @@ class Bundles:
                 change = paging.page_skipped(incident, page.name, delivery.again, now, page.medium)
                 incidents[incident.id] = change.incident
                 await tx.save(change)
+        if any(page.state is PageState.BUNDLED and page not in found for page in waiting):
+            soon = now + timedelta(seconds=1)
+            await tx.ask([oncall_effects.bundle(asked["medium"], asked["address"], soon)])
         if not live:
             return None
         self._sending.must_have(asked["medium"])
         rank = rules.signal.taxonomy.rank
         live.sort(key=lambda page: (rank(incidents[page.incident_id or 0].severity), page.begun_at, page.key))
-        sending = [page.model_copy(update={"state": PageState.SENDING, "state_at": now}) for page in live]
+        begun = {"state": PageState.SENDING, "state_at": now, "provider_id": delivery.effect.key}
+        sending = [page.model_copy(update=begun) for page in live]
         members = tuple((page, incidents[page.incident_id or 0]) for page in sending)
         whole = sending[0].model_copy(
             update={"key": delivery.effect.key, "incident_id": None, "epoch": 0, "purpose": "bundle", "begun_at": now}
@@ -163,3 +168,16 @@ class Bundles:
                 await tx.save(change)
 
         return record
+
+
+def _of_this(waiting: Sequence[Page], delivery: Delivery) -> list[Page]:
+    """Those that go out in this message. Once it may have arrived it stays what it was: a medium that recognises it would not take what is new in it;
+    and what may have arrived in another message is left to that one. Until its provider has named it, the key of the message names it."""
+    key = delivery.effect.key
+    if delivery.again:
+        mine = [
+            one for one in waiting if one.provider_id == key or (one.state is PageState.SENDING and not one.provider_id)
+        ]
+        if mine:
+            return mine
+    return [one for one in waiting if one.state is PageState.BUNDLED and not (one.unsure and one.provider_id != key)]

@@ -96,7 +96,7 @@ class Notices:
         newest: dict[tuple[str, str, str], Page] = {}
         for page in pages:
             where = (page.medium, page.address, page.target if not page.address else "")
-            if page.purpose == "recovery" and page.state in (*ARRIVED, PageState.SENDING):
+            if page.purpose == "recovery" and page.state in ARRIVED:
                 newest.pop(where, None)
             elif page.purpose in ("page", "bundle", "summon") and _arrived(page):
                 newest[where] = page
@@ -153,7 +153,7 @@ class Notices:
         )
         with_it: tuple[Page, ...] = ()
         if notice.purpose == "recovery":
-            found = await self._over(tx, notice, page, rules, now)
+            found = await self._over(tx, notice, page, rules, now, delivery.again)
             if not isinstance(found, Telling):
                 return found
             notice, with_it = found.notice, found.with_it
@@ -168,8 +168,11 @@ class Notices:
         await tx.save_pages([page])
         return Telling(notice, page, with_it)
 
-    async def _over(self, tx: Tx, notice: Notice, page: Page, rules: Rules, now: datetime) -> Telling | TryLater | None:
-        """That something is over: not when it has begun again, not again and again, and together with what else is over for the same address."""
+    async def _over(
+        self, tx: Tx, notice: Notice, page: Page, rules: Rules, now: datetime, again: bool
+    ) -> Telling | TryLater | None:
+        """That something is over: not when it has begun again, not again and again, and together with what else is over for the same address (but
+        `again`, when it may have arrived by itself: a medium that recognises it would not take what is new in it)."""
         known = await tx.pages_to(page.medium, page.address, now - timedelta(days=1))
         others = [
             one for one in known if one.purpose == "recovery" and one.key != page.key and one.target == page.target
@@ -189,7 +192,7 @@ class Notices:
         if ends and max(ends) > now:
             await tx.save_pages([page.model_copy(update={"state": PageState.WAITING})])
             return TryLater("another recovery has just been told there", delay=(max(ends) - now).total_seconds())
-        with_it = tuple(one for one in waiting if _is_over(one, incidents))
+        with_it = tuple(one for one in waiting if _is_over(one, incidents) and not again)
         if with_it:
             every = [mine, *(incidents[one.incident_id or 0] for one in with_it)]
             notice = alerted.recovered(every, notice.key, page.target, page.name, now, self._sending.links)

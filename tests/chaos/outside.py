@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,10 +32,11 @@ from bot.practice.workspace import faults as slack_faults
 from bot.practice.workspace.site import WorkspaceSettings
 from bot.practice.workspace.state import Channel, File, Message
 from tests.support.clock import START
-from tests.support.killing import Child, Died, Order, Sheet
+from tests.support.killing import ROOT, Child, Died, Order, Sheet
 from tests.support.program import free_port, webhook
 
 MOST_LIVES = 4
+RUNBOOK = ROOT / "runbooks" / "rollback-bad-deployment.yaml"  # the story's; to check the others takes most of a start
 LONGEST_STEP = timedelta(seconds=30)
 
 
@@ -110,6 +112,9 @@ class Outside:
         self.forward_to = ""  # where Slack's deliveries go instead of to one child
         self.now = Sheet(self.folder / "sheet")
         self.now.set(START)
+        self._runbooks = self.folder / "runbooks"
+        self._runbooks.mkdir()
+        shutil.copy(RUNBOOK, self._runbooks)
         settings = WorkspaceSettings(rate_limits=False)
         self.world = Practice(lambda: self.now().timestamp(), settings=settings, run_cluster=False)
         workspace = self.world.workspace
@@ -146,7 +151,7 @@ class Outside:
         self.lives += 1
         assert self.lives <= MOST_LIVES, "it dies again and again"
         listen = f"127.0.0.1:{free_port()}"
-        given = {"slack.mode": "http", "slack.pace": 1000}
+        given = {"slack.mode": "http", "slack.pace": 1000, "runbooks": [str(self._runbooks)]}
         if self._setting.database:
             given["database.url"] = self._setting.database
         first = self.lives == 1

@@ -250,7 +250,10 @@ def test_what_is_wrong_is_said_with_the_nearest(unchanged: Place, words: tuple[s
         ("`/oncall swap bob shop …`", "`tocsin oncall swap bob shop …`"),
         ("`/oncall override shop bob now …`", "`tocsin oncall override shop bob now …`"),
         ("write `/oncall`", "write `tocsin oncall`"),
-        ("`/incident list` shows", "`/incident list` shows"),
+        ("`/incident list` shows", "`tocsin incident list` shows"),
+        ("`/incident runs` or", "`/incident runs` or"),
+        ("/etc/tocsin/oncall.yaml:3:1: wrong", "/etc/tocsin/oncall.yaml:3:1: wrong"),
+        ("/oncall.yaml:3:1: wrong", "/oncall.yaml:3:1: wrong"),
     ],
 )
 def test_words_name_the_commands_of_a_terminal(slack: str, terminal: str) -> None:

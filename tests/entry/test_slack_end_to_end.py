@@ -90,9 +90,9 @@ async def test_a_page_of_a_private_incident_is_taken_by_people_of_the_configurat
     desk.flows.open_incidents = [incident(private=True, channel_id="C0PRIVATE")]
     ts = await desk.post(messages.page(incident(private=True), "channel:ops", 1).blocks)
     await desk.click(ts, kit.PAGE_ACK, user="U0PRIYA")
-    await until(lambda: desk.told())
+    await until(lambda: desk.told("U0PRIYA"))
     assert desk.flows.calls == []
-    assert "INC-7 is private, and you are not paged for it" in desk.told()[0]
+    assert "INC-7 is private, and you are not paged for it" in desk.told("U0PRIYA")[0]
     await desk.click(ts, kit.PAGE_ACK)
     await until(lambda: desk.flows.calls)
     assert desk.flows.calls == [("acknowledge", 7, "ada")]

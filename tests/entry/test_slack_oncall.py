@@ -281,6 +281,7 @@ async def test_a_swap_by_words(house: OnCallHouse) -> None:
     [
         ("page shop the tills are down", ("page", None, "schedule:shop", "the tills are down", "ada")),
         ("page me just to see", ("page", None, "person:ada", "just to see", "ada")),
+        ("page Bob Kahn the tills are down", ("page", None, "person:bob", "the tills are down", "ada")),
         ("page <@U0BOB> INC-7 come and help", ("page", 7, "person:bob", "come and help", "ada")),
     ],
 )

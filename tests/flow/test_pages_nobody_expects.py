@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.domain.contact import Notify
 from bot.domain.escalation import Level, Policy
@@ -14,8 +14,8 @@ from bot.domain.page import Page, PageState
 from bot.domain.ports import CLOCK_SHIFTS
 from bot.domain.quality import handled
 from bot.domain.severity import Taxonomy
-from bot.domain.storm import Storm
-from bot.errors import TryLater
+from bot.errors import GaveUp, TryLater
+from bot.flow.admission import held_until, room_at
 from bot.flow.auditor import Auditor
 from bot.flow.falling_back import waiting_together
 from tests.flow.paging_house import (
@@ -40,11 +40,21 @@ def texting(rules: MediumRules | None = None) -> House:
     return house(given(shop(("person:ada",)), {"ada": PHONE_ONLY}, media))
 
 
-def stormy() -> House:
-    """Many incidents at once: no storm of alerts makes one of them."""
-    it = texting()
-    it.rules = replace(it.rules, signal=replace(it.rules.signal, storm=Storm(more_than=0)))
-    return it
+def waiting(number: int, at: datetime) -> Page:
+    """A page of that incident that is held back."""
+    return Page(
+        key=f"page:{number}:1:0:1:person:ada:sms",
+        incident_id=number,
+        purpose="bundle",
+        target="person:ada",
+        name="Ada",
+        medium="sms",
+        address=ADA_SMS,
+        severity="critical",
+        state=PageState.BUNDLED,
+        begun_at=at,
+        state_at=at,
+    )
 
 
 async def over(it: House, service: str = "checkout") -> None:
@@ -87,39 +97,44 @@ async def test_a_page_that_found_no_room_and_is_then_held_goes_out_with_the_othe
     assert named(it) == {1, 2, 3}
 
 
-async def test_a_storm_to_one_address_is_two_messages_and_names_everything() -> None:
-    it = stormy()
-    for number in range(130):
-        await it.receive(it.alert("Broken", fingerprint=f"f{number}", service=f"s{number}"))
-    await it.settle()
-    assert len(it.media["sms"].sent) == 1
-    await it.wait(seconds=60)
-    await it.wait(seconds=60)
-    assert [one.facts.get("incidents", "").count("INC-") for one, _ in it.media["sms"].sent] == [0, 129]
-    assert it.media["voice"].sent == []
+async def test_however_many_wait_the_one_that_has_left_is_not_forgotten() -> None:
+    it = texting(MediumRules("sms", bundle=MINUTE, per_minute=1))
+    now = it.clock()
+    moments = [now + timedelta(milliseconds=number) for number in range(150)]
+    many = [waiting(number, at) for number, at in enumerate(moments, 1)]
+    many[0] = many[0].model_copy(update={"state": PageState.SENT})
+    await it.store.write(lambda tx: tx.save_pages(many))
+    one = waiting(200, moments[-1]).model_copy(update={"purpose": "page"})
+    later = moments[-1]
+    assert await it.store.read(lambda tx: held_until(tx, one, it.rules, later)) == now + MINUTE
+    room = await it.store.read(lambda tx: room_at(tx, one, it.rules, later))
+    assert room is not None
+    assert room > now + MINUTE
 
 
 async def test_more_pages_than_can_be_counted_at_a_glance_wait_together() -> None:
     it = texting()
     now = it.clock()
-    many = [
-        Page(
-            key=f"page:{number}:1:0:1:person:ada:sms",
-            incident_id=number,
-            purpose="bundle",
-            target="person:ada",
-            name="Ada",
-            medium="sms",
-            address=ADA_SMS,
-            state=PageState.BUNDLED,
-            begun_at=now,
-            state_at=now,
-        )
-        for number in range(1, 700)
-    ]
+    many = [waiting(number, now) for number in range(1, 700)]
     await it.store.write(lambda tx: tx.save_pages(many))
     found = await it.store.read(lambda tx: waiting_together(tx, "sms", ADA_SMS, now, sending=False))
     assert len(found) == 699
+
+
+async def test_what_joins_a_bundle_whose_answer_was_lost_goes_out_in_a_message_of_its_own() -> None:
+    made = given(shop(("person:ada",)), {"ada": PHONE_ONLY}, {"sms": MediumRules("sms", bundle=MINUTE)})
+    it = house(replace(made, signal=replace(made.signal, taxonomy=Taxonomy(media={}))))
+    for service in ("one", "two", "three"):
+        await opened(it, "warning", service)
+    await it.wait(seconds=50)
+    await opened(it, "critical", "four")
+    it.media["sms"].lose = 1
+    await it.wait(seconds=10)  # INC-2 and INC-3 go out, and the answer is lost
+    await opened(it, "warning", "five")
+    assert await states(it, 5) == [("sms", "bundled")]
+    for _ in range(10):
+        await it.wait(seconds=5)
+    assert named(it) == {1, 2, 3, 4, 5}
 
 
 # ------------------------------------------------------------------------------------------------ the clock goes back
@@ -201,6 +216,37 @@ async def test_an_end_that_was_put_off_and_overtaken_is_told_all_the_same() -> N
     assert (len(pages_sent) >= 2, last) == (True, "recovery")
 
 
+async def test_an_end_that_follows_one_whose_answer_was_lost_is_told_in_a_message_that_arrives() -> None:
+    it = texting(MediumRules("sms", bundle=timedelta(seconds=20)))
+    await opened(it, service="one")
+    await it.wait(minutes=1)
+    await opened(it, service="two")
+    it.media["sms"].lose = 1
+    await it.incidents.resolve(1, ADA)
+    await it.settle()
+    await it.incidents.resolve(2, ADA)
+    await it.settle()
+    for _ in range(10):
+        await it.wait(seconds=5)
+    told = " ".join(subject for _, subject in it.media["sms"].told("recovery"))
+    assert ("INC-1" in told, "INC-2" in told) == (True, True)
+
+
+async def test_an_end_that_failed_once_and_was_overtaken_is_told_all_the_same() -> None:
+    it = house(given(shop(("medium:pd",))))
+    await opened(it)
+    it.media["pd"].failures = [TryLater("pd: 503", delay=30)]
+    await it.incidents.resolve(1, ADA)
+    await it.settle()
+    it.media["pd"].failures = [GaveUp("refused")]
+    await over(it)
+    await opened(it)  # it begins again, but the pager does not take that
+    await it.incidents.resolve(1, ADA)
+    await it.settle()
+    await it.wait(seconds=40)
+    assert len(it.media["pd"].told("recovery")) == 1
+
+
 # ------------------------------------------------------------------------------------------------ what changes while pages are on their way
 
 
@@ -267,16 +313,13 @@ async def test_the_auditor_looks_also_in_a_minute_that_comes_once_more() -> None
         told.append(well)
 
     auditor = Auditor(it.store, it.clock, beat)
-    for back in (timedelta(0), timedelta(hours=-1), timedelta(days=-1)):
-        for _ in range(3):
-            it.clock.forward(minutes=1)
-            await auditor.audit()
+    for back in (timedelta(0), timedelta(minutes=-3), timedelta(minutes=-2)):
         it.clock.now += back
         await it.store.shift(back, (), await it.store.read(lambda tx: tx.counter(CLOCK_SHIFTS)), {})
-    for _ in range(3):
-        it.clock.forward(minutes=1)
-        assert await auditor.audit()
-    assert len(told) == 12
+        for _ in range(3):
+            it.clock.forward(minutes=1)
+            assert await auditor.audit()
+    assert len(told) == 9
 
 
 async def test_who_gets_three_messages_was_paged_once_and_again_when_it_begins_anew() -> None:

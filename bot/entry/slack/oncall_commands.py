@@ -57,14 +57,15 @@ class OnCallCommands:
         return await command.run(replace(ask, text=rest.strip()))
 
     async def _help(self, ask: Ask) -> Reply:
-        lines = []
+        groups: list[list[str]] = []
         for name, command in self.table.items():
-            lines += [f"*{HEADINGS[name]}*"] if name in HEADINGS else []
-            lines.append(f"`/oncall {command.usage}`  {command.help}")
-        lines.append(
+            if name in HEADINGS:
+                groups.append([f"*{HEADINGS[name]}*"])
+            groups[-1].append(f"`/oncall {command.usage}`  {command.help}")
+        groups[-1].append(
             "Times: `now 4h`, `18:00-22:00`, `fri 18:00 mon 09:00`, `2026-12-24 18:00 2026-12-27 09:00`, in your own time zone."
         )
-        return Reply("*On call*", sections(lines))
+        return Reply("*On call*", [block for group in groups for block in sections(group)])
 
     async def _now(self, ask: Ask) -> Reply:
         found = await self._looking.standings(ask.text)
