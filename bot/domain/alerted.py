@@ -191,7 +191,7 @@ def reminder(incident: Incident, text: str, target: str, now: datetime, links: L
         thread=thread(incident),
         incident_id=incident.id,
         subject=_line(text),
-        body=f"{known['title']}\nSay that you are still at it: with the button in Slack, or `/incident still` in its channel.",
+        body=f"{known['title']}\nSay that you are still at it: with the button in Slack, or `/incident still {incident.ref}`.",
         short=clipped(_line(text), SHORT),
         spoken=_line(text),
         severity=incident.severity,

@@ -40,7 +40,8 @@ Night = Callable[[str, datetime], bool]
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What people got of an incident, and what they did about it. `pages`: (when, name) of each time that somebody was paged; times are None when it did not happen.
+    """What people got of an incident, and what they did about it. `pages`: (when, name) of each time that somebody was paged.
+    Times are None when it did not happen.
 
     `beginnings`: when it was opened, and opened again; what people did is measured from the one before.
     """
@@ -93,8 +94,8 @@ def _pages(entries: Sequence[Entry]) -> tuple[tuple[datetime, str], ...]:
 class RuleQuality:
     """One alert rule. `incidents`: those that it was part of, `opened`: those that it opened; `held`: firings per outcome.
 
-    `paged`, `acknowledged`, `acted`, `brief` count incidents; `pages`, `night_pages` how often somebody was paged for them. The times are medians in seconds, from
-    the (last) opening of the incidents that it opened. `brief`: over within minutes, without anybody acting.
+    `paged`, `acknowledged`, `acted`, `brief` count incidents; `pages`, `night_pages` how often somebody was paged for them.
+    The times are medians in seconds, from the (last) opening of the incidents that it opened. `brief`: over within minutes, without anybody acting.
     """
 
     source: str

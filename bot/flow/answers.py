@@ -37,7 +37,7 @@ class Answers:
 
     async def acknowledged(self, medium: str, heard: Heard) -> str:
         """The page is the one that the answer names, else the newest one to that address whose incident nobody has acknowledged."""
-        page, numbers = await self._store.read(lambda tx: self._meant(tx, medium, heard))
+        page, numbers = await self._store.write(lambda tx: self._kept(tx, medium, heard))
         if page is None or not numbers:
             named = NUMBER.search(heard.text)
             what = f"about INC-{named[1]} " if named else ""
@@ -88,6 +88,21 @@ class Answers:
             await tx.save(warned(incident, said, now))
         failed = {"state": PageState.FAILED, "state_at": now, "answer": error}
         await tx.save_pages([page.model_copy(update=failed)])
+
+    async def _kept(self, tx: Tx, medium: str, heard: Heard) -> tuple[Page | None, list[int]]:
+        """What is meant, kept with the page before it is acted on: the same answer that is told of again, here or at another replica, means the same."""
+        if not heard.provider_id or not heard.address:
+            return await self._meant(tx, medium, heard)
+        since = self._clock() - RECENT
+        await tx.lock(f"answer:{medium}:{heard.provider_id}"[:200])
+        known = await tx.pages_to(medium, heard.address, since, MOST)
+        before = next((one for one in known if one.answered_by == heard.provider_id), None)
+        if before is not None:
+            return before, await _incidents_of(tx, before, since)
+        page, numbers = await self._meant(tx, medium, heard)
+        if page is not None and numbers and heard.kind == "acknowledged":
+            await tx.save_pages([page.model_copy(update={"answered_by": heard.provider_id})])
+        return page, numbers
 
     async def _meant(self, tx: Tx, medium: str, heard: Heard) -> tuple[Page | None, list[int]]:
         """The page, and the incidents that it is about."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from bot.domain import alerted, oncall_effects, paging
+from bot.domain import alerted, paging
 from bot.domain.incident import Incident, State
 from bot.domain.notice import Receipt
 from bot.domain.page import Page, PageState
@@ -80,8 +79,9 @@ class Bundles:
 
     async def _begin(self, tx: Tx, delivery: Delivery) -> Bundle | None:
         rules, now, asked = self._rules(), self._clock(), payload(delivery)
-        waiting = await waiting_together(tx, asked["medium"], asked["address"], now, sending=delivery.again)
-        found = _of_this(waiting, delivery)
+        found = _of_this(
+            await waiting_together(tx, asked["medium"], asked["address"], now, sending=delivery.again), delivery
+        )
         incidents = await tx.incidents({page.incident_id for page in found if page.incident_id is not None})
         await tx.lock(f"address:{asked['medium']}:{asked['address']}")
         known = await tx.pages([page.key for page in found])
@@ -98,9 +98,6 @@ class Bundles:
                 change = paging.page_skipped(incident, page.name, delivery.again, now, page.medium)
                 incidents[incident.id] = change.incident
                 await tx.save(change)
-        if any(page.state is PageState.BUNDLED and page not in found for page in waiting):
-            soon = now + timedelta(seconds=1)
-            await tx.ask([oncall_effects.bundle(asked["medium"], asked["address"], soon)])
         if not live:
             return None
         self._sending.must_have(asked["medium"])
@@ -172,7 +169,7 @@ class Bundles:
 
 def _of_this(waiting: Sequence[Page], delivery: Delivery) -> list[Page]:
     """Those that go out in this message. Once it may have arrived it stays what it was: a medium that recognises it would not take what is new in it;
-    and what may have arrived in another message is left to that one. Until its provider has named it, the key of the message names it."""
+    and what may have arrived in another message is left to that one; what is new has a message of its own to come. Until its provider has named it, the key of the message names it."""
     key = delivery.effect.key
     if delivery.again:
         mine = [

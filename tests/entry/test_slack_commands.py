@@ -36,6 +36,8 @@ async def run(
         ("acknowledge INC-12", ("acknowledge", 12, "ada")),
         ("ack inc-12", ("acknowledge", 12, "ada")),
         ("ack INC12", ("acknowledge", 12, "ada")),
+        ("still", ("still_at_it", 7, "ada")),
+        ("still INC-12", ("still_at_it", 12, "ada")),
         ("resolve", ("resolve", 7, "ada", "")),
         ("resolve it was the cache", ("resolve", 7, "ada", "it was the cache")),
         ("resolve INC-12 it was the cache", ("resolve", 12, "ada", "it was the cache")),

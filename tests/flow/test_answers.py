@@ -11,6 +11,8 @@ from bot.domain.incident import State
 from bot.domain.media import MediumRules
 from bot.domain.notice import Heard
 from bot.domain.page import Page
+from bot.flow.answers import Answers
+from bot.flow.roster import Rosters
 from tests.flow.paging_house import ADA_CALL, ADA_SMS, PHONE_ONLY, given, house, opened, pages, shop, states
 from tests.support.house import ADA, House
 
@@ -48,6 +50,19 @@ async def test_a_key_or_a_name_at_the_provider_says_which_page_is_meant() -> Non
     second = (await pages(it, 2))[0]
     heard = Heard(kind="acknowledged", provider_id=second.provider_id, address=STRANGER)
     assert "INC-2 is yours" in await it.answers.acknowledged("sms", heard)
+
+
+async def test_an_answer_that_is_told_of_twice_is_one_answer_also_at_another_replica() -> None:
+    it = texting()
+    for service in ("one", "two"):
+        await opened(it, service=service)
+        it.clock.forward(seconds=1)
+    reply = Heard(kind="acknowledged", address=ADA_SMS, text="ack", provider_id="SM-in-1")
+    assert "INC-2 is yours" in await it.answers.acknowledged("sms", reply)
+    other = Answers(it.store, it.incidents, it.clock, lambda: it.rules, Rosters())
+    assert "INC-2" in await other.acknowledged("sms", reply)
+    assert (await it.incident(1)).state is State.TRIGGERED, "nobody has read of that one"
+    assert "INC-1 is yours" in await other.acknowledged("sms", reply.model_copy(update={"provider_id": "SM-in-2"}))
 
 
 async def test_without_a_number_the_newest_page_that_nobody_has_acknowledged_is_meant() -> None:

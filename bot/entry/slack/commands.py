@@ -27,6 +27,7 @@ class Commands:
             "list": Command("list [all]", "what is open now", self._list),
             "show": Command("show [INC-7]", "state, alerts, runbooks and the latest of its timeline", self._show),
             "ack": Command("ack [INC-7]", "take it: nobody else is paged", self._ack),
+            "still": Command("still [INC-7]", "you are still at it: the reminder's answer", self._still),
             "mitigate": Command("mitigate [INC-7] [WHY]", "the harm has stopped, the cause may remain", self._mitigate),
             "resolve": Command("resolve [INC-7] [WHY]", "it is over", self._resolve),
             "note": Command("note [INC-7] TEXT", "write into the timeline (alone: a form)", self._note),
@@ -89,6 +90,10 @@ class Commands:
     async def _ack(self, ask: Ask) -> Reply:
         number, _ = await about(ask, self._flows, "ack")
         return told(await self._flows.incidents.acknowledge(number, ask.actor))
+
+    async def _still(self, ask: Ask) -> Reply:
+        number, _ = await about(ask, self._flows, "still")
+        return told(await self._flows.incidents.still_at_it(number, ask.actor))
 
     async def _resolve(self, ask: Ask) -> Reply:
         number, why = await about(ask, self._flows, "resolve")
