@@ -32,7 +32,8 @@ ARRIVED = (PageState.SENT, PageState.DELIVERED)
 class Page(BaseModel):
     """`key`: the outbox row's. `target`: person:ada, channel:ops, medium:teams. `medium` and `address`: as in a contact method (address empty: the
     medium's own). `purpose`: why it was sent. `answer`: what the provider said, redacted and short. `answered_at`: they acknowledged by it.
-    `answered_by`: what their answer is called at the provider, which may tell of it twice. `unsure`: an attempt that failed may have arrived all the same."""
+    `answered_by`: what their answer is called at the provider, which may tell of it twice.
+    `unsure`: an attempt that failed may have arrived all the same."""
 
     model_config = ConfigDict(frozen=True)
 

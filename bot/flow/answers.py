@@ -90,7 +90,7 @@ class Answers:
         await tx.save_pages([page.model_copy(update=failed)])
 
     async def _kept(self, tx: Tx, medium: str, heard: Heard) -> tuple[Page | None, list[int]]:
-        """What is meant, kept with the page before it is acted on: the same answer that is told of again, here or at another replica, means the same."""
+        """What is meant, kept with the page before it is acted on: the same answer that is told of again, on any replica, means the same."""
         if not heard.provider_id or not heard.address:
             return await self._meant(tx, medium, heard)
         since = self._clock() - RECENT
