@@ -38,6 +38,8 @@ def _clean(kind: str, medium: str, address: str) -> str:
     else:  # an address on the web would be called by this server on behalf of whoever typed it
         clean = "" if "://" in given or len(given) > 200 or len(given.split()) != 1 else given
         wanted = "an id, without spaces, and no web address"
+    if not given.strip():
+        raise BadInput(f"Which address? Expected {wanted}.")
     if not clean:
         raise BadInput(f"{given[:60]!r} is nothing that {medium} could reach: expected {wanted}.")
     return clean

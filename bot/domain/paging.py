@@ -75,7 +75,9 @@ def page_sent(
 ) -> Change:
     """A page has left: the medium has it. `together`: with how many others in one message."""
     more = f", in one message with {together} more" if together else ""
-    named = f" ({clipped(provider_id, MOST_ID)})" if provider_id and medium != SLACK else ""
+    # A Message-ID says nothing to people.
+    said = provider_id if medium != SLACK and not provider_id.startswith("<") else ""
+    named = f" ({clipped(said, MOST_ID)})" if said else ""
     data = {"to": name, "medium": medium}
     return entered(incident, "page_sent", f"{name} was paged{by_what(medium)}{more}{named}", now, data=data)
 

@@ -168,8 +168,11 @@ class Bundles:
 
 
 def _of_this(waiting: Sequence[Page], delivery: Delivery) -> list[Page]:
-    """Those that go out in this message. Once it may have arrived it stays what it was: a medium that recognises it would not take what is new in it;
-    and what may have arrived in another message is left to that one; what is new has a message of its own to come. Until its provider has named it, the key of the message names it."""
+    """Those that go out in this message; until its provider has named it they carry its key.
+
+    Once it may have arrived it stays what it was: a medium that recognises it would not take what is new in it, and for that another message is to
+    come. What may have arrived in another message is left to that one.
+    """
     key = delivery.effect.key
     if delivery.again:
         mine = [

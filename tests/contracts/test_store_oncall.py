@@ -141,6 +141,15 @@ async def test_pages_to_one_address_by_one_medium_come_the_newest_first(store: S
     assert await to("sms", "+49") == await to("", "+491") == []
 
 
+async def test_of_the_pages_to_one_address_those_that_have_gone_out_can_be_asked_for(store: Store) -> None:
+    states = ("waiting", "sending", "sent", "delivered", "bundled", "skipped", "failed")
+    await sent(store, *(page(state, NOW + SECOND * number, state=state) for number, state in enumerate(states)))
+    found = await store.read(lambda tx: tx.pages_to("sms", "+491", NOW, 2, going=True))
+    assert keys(found) == ["delivered", "sent"]
+    found = await store.read(lambda tx: tx.pages_to("sms", "+491", NOW, going=True))
+    assert keys(found) == ["delivered", "sent", "sending"]
+
+
 async def test_addresses_of_any_length_are_told_apart(store: Store) -> None:
     await sent(
         store,
