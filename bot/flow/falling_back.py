@@ -63,7 +63,7 @@ async def fallen_back(
     siblings = [
         one for one in await tx.pages_of(incident.id, MOST_PAGES) if one.key != asked.key and _of_same(one, asked)
     ]
-    reached = [one for one in siblings if one.state in ARRIVED]
+    reached = [one for one in siblings if one.state in ARRIVED or (one.state is PageState.BUNDLED and one.answer)]
     if reached:
         await tx.save(warned(incident, f"{said}. They were reached{paging.by_what(reached[0].medium)}", now))
         return True

@@ -24,6 +24,8 @@ LEASE = timedelta(seconds=10)
 SLOTS = 32
 FOR_PAGES = 8  # of the slots
 FEWER_SLOTS = 8  # while many timers come due
+SLOW = 1.0  # s: a page that takes longer waits for a medium that hangs, and keeps its slot from no other one
+MOST_SLOW = 200
 NOT_NOW = 0.2  # s
 AT_LEAST = (
     4  # free slots before more is claimed, unless it has been a while: claiming costs a commit, however little there is
@@ -79,6 +81,8 @@ class Worker:
         self._on_dead = on_dead
         self._observe = observe
         self._running: dict[int, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._pages_since: dict[int, float] = {}  # by the loop's clock
+        self._slow = SLOW
         self._bell = asyncio.Event()
         self._timer_bell = asyncio.Event()
         self._timers = Timers(store, handlers, clock, observe)
@@ -152,6 +156,8 @@ class Worker:
         now = self._clock()
         for delivery in await self._store.claim(self._owner, now, now + LEASE, most, priorities):
             self._running[delivery.id] = (delivery, tasks.create_task(self._deliver_and_ring(delivery)))
+            if delivery.effect.priority <= Priority.PAGE:
+                self._pages_since[delivery.id] = asyncio.get_running_loop().time()
 
     async def _start_due(self, tasks: asyncio.TaskGroup) -> None:
         priorities, most = self._room()
@@ -164,7 +170,8 @@ class Worker:
     def _room(self) -> tuple[Sequence[Priority], int]:
         """What may be claimed now, and how many."""
         slots, others = (FEWER_SLOTS, FEWER_SLOTS // 2) if self._timers.busy else (SLOTS, SLOTS - FOR_PAGES)
-        pages = sum(delivery.effect.priority <= Priority.PAGE for delivery, _ in self._running.values())
+        pages, slow_since = len(self._pages_since), asyncio.get_running_loop().time() - self._slow
+        slots += min(MOST_SLOW, sum(since < slow_since for since in self._pages_since.values()))
         room = min(slots - len(self._running), others - len(self._running) + pages)
         return (EVERYTHING_ELSE, room) if room > 0 else (PAGES, slots - others - pages)
 
@@ -172,7 +179,7 @@ class Worker:
         """Seconds to wait at most before looking again."""
         priorities, most = self._room()
         if most <= 0:
-            return 1.0
+            return self._slow / 2
         due = await self._store.next_due(self._clock(), priorities)
         return 1.0 if due is None else min(1.0, max(0.01, (due - self._clock()).total_seconds()))
 
@@ -212,6 +219,7 @@ class Worker:
             )
         finally:
             self._running.pop(delivery.id, None)
+            self._pages_since.pop(delivery.id, None)
             self._bell.set()
 
     async def _deliver(self, delivery: Delivery) -> None:

@@ -15,7 +15,7 @@ from tests.support.command_line import SECRETS, changed, folder, started, tocsin
 from tests.support.program import free_port
 
 
-def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+def until(holds: Callable[[], object], seconds: float = 45.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come"

@@ -305,6 +305,30 @@ async def test_slow_work_leaves_room_for_pages(house: House) -> None:
     assert paged == ["quick:1"]
 
 
+async def test_pages_that_hang_keep_no_slot_from_those_by_another_medium(house: House) -> None:
+    house.worker._slow = 0.02
+    answer = asyncio.Event()
+    paged: list[str] = []
+
+    async def hangs(delivery: Delivery) -> None:
+        await answer.wait()
+
+    async def page(delivery: Delivery) -> None:
+        paged.append(delivery.effect.key)
+
+    house.handlers |= {"hangs": hangs, "quick": page}
+    wanted = [timer(number, house, "hangs") for number in range(100)] + [timer(1, house, "quick")]
+    await ask(house, *(one.model_copy(update={"priority": Priority.PAGE}) for one in wanted))
+
+    async def done() -> bool:
+        if paged:
+            answer.set()
+        return bool(paged)
+
+    await run_until(house, done)
+    assert paged == ["quick:1"]
+
+
 async def test_records_that_are_made_together_see_each_other(house: House) -> None:
     """Two tracks of one incident come due in one transaction: the second decides about what the first has made of it."""
     await house.receive(house.alert())
