@@ -11,7 +11,7 @@ from bot.domain.effects import Effect, Priority
 from bot.domain.notice import Notice
 
 
-class Turn(NamedTuple):
+class Rung(NamedTuple):
     """One level of one policy being paged for one incident: what a page belongs to. `step` counts levels over all rounds."""
 
     incident_id: int
@@ -20,13 +20,13 @@ class Turn(NamedTuple):
     step: int
 
 
-def page(turn: Turn, target: str, by: Step, now: datetime, *, loud: bool = False) -> Effect:
+def page(rung: Rung, target: str, by: Step, now: datetime, *, loud: bool = False) -> Effect:
     """Page one target by one medium. A lane of its own: no page waits for another, and a medium that fails holds up no other.
 
     The key of the method is empty for `channel:…` and `medium:…`; the address is empty for the medium's own. `loud`: something else has failed, so
     it goes out also by what the severity would not use, and when it was meant for later it is brought forward.
     """
-    key = _page_key(turn, target) + (f":{by.method.key}" if by.method.key else "")
+    key = _page_key(rung, target) + (f":{by.method.key}" if by.method.key else "")
     return Effect(
         kind="page",
         key=key,
@@ -34,7 +34,7 @@ def page(turn: Turn, target: str, by: Step, now: datetime, *, loud: bool = False
         priority=Priority.PAGE,
         due=now + by.after,
         payload={
-            **turn._asdict(),
+            **rung._asdict(),
             "target": target,
             "method": by.method.key,
             "medium": by.method.medium,
@@ -46,23 +46,23 @@ def page(turn: Turn, target: str, by: Step, now: datetime, *, loud: bool = False
     )
 
 
-def _page_key(turn: Turn, target: str) -> str:
-    return f"page:{turn.incident_id}:{turn.epoch}:{turn.track}:{turn.step}:{target}"
+def _page_key(rung: Rung, target: str) -> str:
+    return f"page:{rung.incident_id}:{rung.epoch}:{rung.track}:{rung.step}:{target}"
 
 
-def turn_of(key: str) -> tuple[Turn, str] | None:
+def rung_of(key: str) -> tuple[Rung, str] | None:
     """What a page belongs to, and its target, by its key; None for what is no page of an escalation."""
     kind, *parts = key.split(":", 6)
     if kind != "page" or len(parts) < 6 or not all(part.isdigit() for part in parts[:4]):
         return None
     incident_id, epoch, track, step = (int(part) for part in parts[:4])
-    return Turn(incident_id, epoch, track, step), f"{parts[4]}:{parts[5].partition(':')[0]}"
+    return Rung(incident_id, epoch, track, step), f"{parts[4]}:{parts[5].partition(':')[0]}"
 
 
-def belongs(key: str, turn: Turn, target: str = "") -> bool:
-    """Whether a page is one of this turn (and target)."""
-    found = turn_of(key)
-    return found is not None and found[0] == turn and target in ("", found[1])
+def belongs(key: str, rung: Rung, target: str = "") -> bool:
+    """Whether a page is one of this rung (and target)."""
+    found = rung_of(key)
+    return found is not None and found[0] == rung and target in ("", found[1])
 
 
 def summon_by(asked: Effect, target: str, by: Step, now: datetime, *, loud: bool = False) -> Effect:

@@ -12,7 +12,7 @@ from bot.domain.effects import Effect, Priority
 from bot.domain.escalation import Paging, Policy, Track
 from bot.domain.incident import Change, Incident, State, entered, refreshed, warned
 from bot.domain.naming import clipped, english_list, in_words
-from bot.domain.oncall_effects import Turn
+from bot.domain.oncall_effects import Rung
 from bot.domain.people import TOCSIN, Actor
 
 LATEST = timedelta(seconds=20)  # a page that has not gone out by then is replaced by another one
@@ -39,21 +39,21 @@ def paging_decided(incident: Incident, index: int, paging: Paging, now: datetime
             current, "paged", text, now, data=data, paged=tuple(dict.fromkeys(current.paged + people))
         )
     )
-    turn = Turn(incident.id, incident.epoch, index, paging.track.step)
-    asked = _pages(paging, turn, bool(people), now)
+    rung = Rung(incident.id, incident.epoch, index, paging.track.step)
+    asked = _pages(paging, rung, bool(people), now)
     if people:
         asked.append(effects.invite(incident.id, people, now))
     last = change.entries[-1]
     asked.append(effects.say(incident.id, last.seq, text, now))
-    return change.ask(*asked, effects.escalate(*turn, paging.next_due))
+    return change.ask(*asked, effects.escalate(*rung, paging.next_due))
 
 
-def _pages(paging: Paging, turn: Turn, people: bool, now: datetime) -> list[Effect]:
+def _pages(paging: Paging, rung: Rung, people: bool, now: datetime) -> list[Effect]:
     """A page by each method at its time, and a look at whether it has gone out (P3); a channel's matters where no person is paged."""
     asked: list[Effect] = []
     for target, plan in zip(paging.targets, paging.plans, strict=True):
         for step in plan.steps:
-            page = oncall_effects.page(turn, target, step, now)
+            page = oncall_effects.page(rung, target, step, now)
             asked.append(page)
             if target.startswith("person:") or not people:
                 asked.append(oncall_effects.fall_back(page, page.due + LATEST))

@@ -197,9 +197,9 @@ async def _lost_pages(tx: Tx, now: datetime) -> tuple[Page, ...]:
 
 def _otherwise(page: Page, now: datetime) -> tuple[Effect, ...]:
     """The next method of whoever was to be paged, if it was for an escalation."""
-    found = oncall_effects.turn_of(page.key)
+    found = oncall_effects.rung_of(page.key)
     if found is None:
         return ()
-    turn, target = found
+    rung, target = found
     method = Method(key=page.key.split(":", 6)[-1].partition(":")[2], medium=page.medium, address=page.address)
-    return (oncall_effects.fall_back(oncall_effects.page(turn, target, Step(method=method), now), now),)
+    return (oncall_effects.fall_back(oncall_effects.page(rung, target, Step(method=method), now), now),)

@@ -217,7 +217,9 @@ class Consequences:
         change = change.then(partial(lifecycle.severity_set, severity=severity, actor=TOCSIN, now=self._now))
         policies = self._rules.policies_of(route for each in news for route in each.routes)
         rank = self._rules.signal.taxonomy.rank
-        if min(rank(each.severity) for each in news) < rank(before):  # first: further policies would seem to page already
+        if min(rank(each.severity) for each in news) < rank(
+            before
+        ):  # first: further policies would seem to page already
             change = change.then(partial(paging.worse, before=before, now=self._now))
         return change.then(partial(paging.paged_as_well, policies=policies, now=self._now))
 

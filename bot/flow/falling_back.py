@@ -12,7 +12,7 @@ from bot.domain import contact, effects, oncall_effects, paging
 from bot.domain.contact import SLACK, Method, Step
 from bot.domain.effects import Effect
 from bot.domain.incident import Change, Incident, State, warned
-from bot.domain.oncall_effects import Turn, belongs
+from bot.domain.oncall_effects import Rung, belongs
 from bot.domain.page import ARRIVED, Page, PageState
 from bot.domain.people import Directory
 from bot.domain.ports import Tx
@@ -79,7 +79,7 @@ async def fallen_back(
         return False
     # What one address refused for good says nothing of the medium; what does not answer does.
     failing = {one.medium for one in siblings if one.state in UNANSWERED} | {str(asked.payload.get("medium") or SLACK)}
-    if late and not _elsewhere(incident, _turn(asked), directory, failing, now):
+    if late and not _elsewhere(incident, _rung(asked), directory, failing, now):
         await tx.save(warned(incident, f"{said}. Nobody on its policy has another way: it goes on trying", now))
         return True
     await tx.save(_gone_on(incident, asked, directory, said, now))
@@ -91,25 +91,25 @@ def _by(asked: Effect, method: Method, now: datetime) -> tuple[Effect, Effect]:
     if asked.kind == "summon":
         loud = oncall_effects.summon_by(asked, target, step, now, loud=True)
     else:
-        loud = oncall_effects.page(_turn(asked), target, step, now, loud=True)
+        loud = oncall_effects.page(_rung(asked), target, step, now, loud=True)
     return loud, oncall_effects.fall_back(loud, now + paging.LATEST)
 
 
 def _gone_on(incident: Incident, asked: Effect, directory: Directory, said: str, now: datetime) -> Change:
     """The next level is paged at once, unless what failed stands beside people, who have been paged on their own."""
-    turn, target = _turn(asked), str(asked.payload["target"])
-    if not target.startswith("person:") and _pages_people(incident, turn, directory, now):
+    rung, target = _rung(asked), str(asked.payload["target"])
+    if not target.startswith("person:") and _pages_people(incident, rung, directory, now):
         return warned(incident, said, now)
     change = warned(incident, f"{said}. Going on to the next level", now)
-    return change.ask(effects.escalate(*turn, now))
+    return change.ask(effects.escalate(*rung, now))
 
 
-def _elsewhere(incident: Incident, turn: Turn, directory: Directory, failing: Collection[str], now: datetime) -> bool:
+def _elsewhere(incident: Incident, rung: Rung, directory: Directory, failing: Collection[str], now: datetime) -> bool:
     """Whether a level that is still to come reaches anybody by another medium than those that fail. When Slack is down and there is nothing else, to
     hurry through all levels would only wake everybody at once when it is back."""
-    track = incident.tracks[turn.track]
+    track = incident.tracks[rung.track]
     levels = track.policy.levels
-    coming = {levels[step % len(levels)] for step in range(turn.step, track.steps)}
+    coming = {levels[step % len(levels)] for step in range(rung.step, track.steps)}
     found = {one for level in coming for target in level.targets for one in directory.resolve(target, now)}
     return any(medium not in failing for one in found for medium in _media_of(one, directory))
 
@@ -122,9 +122,9 @@ def _media_of(target: str, directory: Directory) -> set[str]:
     return {name} if kind == "medium" else {SLACK}
 
 
-def _pages_people(incident: Incident, turn: Turn, directory: Directory, now: datetime) -> bool:
-    levels = incident.tracks[turn.track].policy.levels
-    level = levels[(turn.step - 1) % len(levels)]
+def _pages_people(incident: Incident, rung: Rung, directory: Directory, now: datetime) -> bool:
+    levels = incident.tracks[rung.track].policy.levels
+    level = levels[(rung.step - 1) % len(levels)]
     return any(one.startswith("person:") for target in level.targets for one in directory.resolve(target, now))
 
 
@@ -173,24 +173,24 @@ def failed(page: Page, error: str, now: datetime) -> Page:
 
 def asked_of(page: Page) -> Effect | None:
     """The effect by which a page of an escalation was asked for, from what is kept of it; None for anything else."""
-    found = oncall_effects.turn_of(page.key)
+    found = oncall_effects.rung_of(page.key)
     if found is None:
         return None
-    turn, target = found
-    whole = f"page:{':'.join(str(number) for number in turn)}:{target}"
+    rung, target = found
+    whole = f"page:{':'.join(str(number) for number in rung)}:{target}"
     method = Method(key=page.key.removeprefix(whole).removeprefix(":"), medium=page.medium, address=page.address)
-    return oncall_effects.page(turn, target, Step(method=method), page.begun_at)
+    return oncall_effects.page(rung, target, Step(method=method), page.begun_at)
 
 
-def _turn(asked: Effect) -> Turn:
-    return Turn(*(int(asked.payload[name]) for name in Turn._fields))
+def _rung(asked: Effect) -> Rung:
+    return Rung(*(int(asked.payload[name]) for name in Rung._fields))
 
 
 def _of_same(page: Page, asked: Effect) -> bool:
     """Whether a page goes to the same target for the same reason."""
     if asked.kind == "summon":
         return page.key.startswith(f"{asked.payload['whole']}:{asked.payload['target']}")
-    return belongs(page.key, _turn(asked), str(asked.payload["target"]))
+    return belongs(page.key, _rung(asked), str(asked.payload["target"]))
 
 
 def _method_of(key: str, asked: Effect) -> str:

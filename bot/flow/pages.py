@@ -189,7 +189,11 @@ class Pages:
         return Going(page, incident, template_of(page, directory, rules), firing)
 
     async def _hold(self, tx: Tx, asked: Effect, page: Page, until: datetime, now: datetime) -> None:
-        held = {"state": PageState.BUNDLED, "purpose": "bundle", "answer": ""}  # an answer would say that it has gone out
+        held = {
+            "state": PageState.BUNDLED,
+            "purpose": "bundle",
+            "answer": "",
+        }  # an answer would say that it has gone out
         await tx.save_pages([page.model_copy(update=held)])
         change = paging.page_held(await existing(tx, page.incident_id or 0), page.name, page.medium, until, now)
         bundle = oncall_effects.bundle(page.medium, page.address, until)

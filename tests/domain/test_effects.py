@@ -14,13 +14,13 @@ from bot.domain import effects, oncall_effects
 from bot.domain.contact import Method, Step
 from bot.domain.effects import Effect, Priority
 from bot.domain.notice import Notice
-from bot.domain.oncall_effects import Turn
+from bot.domain.oncall_effects import Rung
 from tests.domain.alerts import NOW
 
-TURN = Turn(7, 1, 0, 1)
+RUNG = Rung(7, 1, 0, 1)
 SMS = Step(method=Method(key="sms", medium="texts", address="+4915100000001"))
 NOTICE = Notice(key="recovery:7:1", purpose="recovery", incident_id=7, subject="INC-7 is resolved")
-PAGE = oncall_effects.page(TURN, "person:ada", SMS, NOW)
+PAGE = oncall_effects.page(RUNG, "person:ada", SMS, NOW)
 SUMMON = effects.summon(7, "tocsin-run-2-wake", "person:ada", "why", NOW)
 MADE: dict[str, Effect] = {
     "open_channel": effects.open_channel(7, NOW),
@@ -55,7 +55,7 @@ MADE: dict[str, Effect] = {
     "review": effects.review(7, 1, NOW),
     "share_review": effects.share_review(7, 1, NOW),
 }
-NO_CONSTRUCTORS = ("turn_of", "belongs", "summon_by")  # the last makes a part of a summon
+NO_CONSTRUCTORS = ("rung_of", "belongs", "summon_by")  # the last makes a part of a summon
 CONSTRUCTORS: dict[str, Callable[..., Any]] = {
     name: made
     for module in (effects, oncall_effects)
@@ -85,10 +85,10 @@ def test_keys_tell_apart_what_is_different() -> None:
     assert effects.say(7, 3, "a", NOW).key != effects.say(7, 4, "a", NOW).key
     by_call = SMS.model_copy(update={"method": SMS.method.model_copy(update={"key": "call"})})
     others = [
-        oncall_effects.page(TURN._replace(epoch=2), "person:ada", SMS, NOW),
-        oncall_effects.page(TURN._replace(track=1), "person:ada", SMS, NOW),
-        oncall_effects.page(TURN, "person:bob", SMS, NOW),
-        oncall_effects.page(TURN, "person:ada", by_call, NOW),
+        oncall_effects.page(RUNG._replace(epoch=2), "person:ada", SMS, NOW),
+        oncall_effects.page(RUNG._replace(track=1), "person:ada", SMS, NOW),
+        oncall_effects.page(RUNG, "person:bob", SMS, NOW),
+        oncall_effects.page(RUNG, "person:ada", by_call, NOW),
         oncall_effects.summon_by(SUMMON, "person:ada", SMS, NOW),
         oncall_effects.summon_by(SUMMON, "person:bob", SMS, NOW),
     ]
@@ -149,7 +149,7 @@ def test_pages_come_first_and_cosmetics_last() -> None:
 def test_what_shows_a_state_may_be_replaced_and_what_tells_an_event_may_not() -> None:
     latest = {name for name, effect in MADE.items() if effect.latest_wins}
     assert {"card", "topic", "show_run", "show_context", "advance_run"} <= latest
-    assert oncall_effects.page(TURN, "person:ada", SMS, NOW, loud=True).latest_wins, "it is brought forward"
+    assert oncall_effects.page(RUNG, "person:ada", SMS, NOW, loud=True).latest_wins, "it is brought forward"
     assert not latest & {"page", "say", "alarm", "open_channel", "share_review", "gather", "silence_ends", "digest"}
 
 
@@ -157,14 +157,14 @@ def test_what_shows_a_state_may_be_replaced_and_what_tells_an_event_may_not() ->
 @pytest.mark.parametrize("method", ["", "sms", "work:phone"])
 def test_what_a_page_belongs_to_can_be_read_from_its_key(target: str, method: str) -> None:
     step = Step(method=Method(key=method, medium="texts", address=""))
-    made = oncall_effects.page(Turn(12, 3, 1, 40), target, step, NOW)
-    assert oncall_effects.turn_of(made.key) == (Turn(12, 3, 1, 40), target)
-    assert oncall_effects.belongs(made.key, Turn(12, 3, 1, 40), target)
-    assert not oncall_effects.belongs(made.key, Turn(12, 3, 1, 4), target)
+    made = oncall_effects.page(Rung(12, 3, 1, 40), target, step, NOW)
+    assert oncall_effects.rung_of(made.key) == (Rung(12, 3, 1, 40), target)
+    assert oncall_effects.belongs(made.key, Rung(12, 3, 1, 40), target)
+    assert not oncall_effects.belongs(made.key, Rung(12, 3, 1, 4), target)
 
 
 @pytest.mark.parametrize(
     "key", ["", "page", "page:1:2", "page:a:1:0:1:person:ada", "summon:x:person:ada", "notify:1:1:0:1:a:b"]
 )
 def test_what_is_no_page_belongs_to_nothing(key: str) -> None:
-    assert oncall_effects.turn_of(key) is None
+    assert oncall_effects.rung_of(key) is None

@@ -37,7 +37,9 @@ def test_every_method_that_is_called_has_its_pace_or_is_known_to_need_none() -> 
     from_code = {
         name
         for path in [*ROOT.glob("bot/room/*.py"), *ROOT.glob("bot/entry/slack/*.py"), ROOT / "bot/clients/slack.py"]
-        for name in re.findall(r'"((?:chat|conversations|files|pins|usergroups|users|views|auth)\.[a-zA-Z.]+)"', path.read_text())
+        for name in re.findall(
+            r'"((?:chat|conversations|files|pins|usergroups|users|views|auth)\.[a-zA-Z.]+)"', path.read_text()
+        )
     }
     paced = set(re.findall(r'"([a-z]+\.[a-zA-Z.]+)"', (ROOT / "bot/clients/pace.py").read_text()))
     assert from_code - paced == {"auth.test"}

@@ -201,7 +201,7 @@ async def test_a_page_that_is_not_being_sent_is_left_alone(place: Place, state: 
 async def test_a_page_whose_row_is_still_there_is_left_to_the_worker(place: Place) -> None:
     await place.open()
     sending = page(place)
-    turn, target = oncall_effects.turn_of(sending.key) or pytest.fail("no turn")
+    turn, target = oncall_effects.rung_of(sending.key) or pytest.fail("no turn")
     row = effects.card(1, place.clock() + HOUR).model_copy(update={"key": sending.key, "lane": sending.key})
     await place.store.write(lambda tx: tx.save_pages([sending]))
     await place.store.write(lambda tx: tx.ask([row]))

@@ -10,7 +10,7 @@ from typing import Any, cast
 from bot.domain import oncall_effects
 from bot.domain.contact import Step
 from bot.domain.effects import Effect
-from bot.domain.oncall_effects import Turn
+from bot.domain.oncall_effects import Rung
 from bot.domain.ports import Delivery, Tx
 from bot.flow.gathered import Gathered
 from tests.flow.paging_house import PEOPLE, house
@@ -36,7 +36,7 @@ def delivery(effect: Effect) -> Delivery:
 
 
 def page(it: House, number: int) -> Effect:
-    return oncall_effects.page(Turn(number, 1, 0, 1), "person:ada", Step(method=PEOPLE["ada"].ways[0]), it.clock())
+    return oncall_effects.page(Rung(number, 1, 0, 1), "person:ada", Step(method=PEOPLE["ada"].ways[0]), it.clock())
 
 
 async def decided_together(it: House, effects: Sequence[Effect]) -> Counter[str]:

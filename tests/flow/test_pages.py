@@ -14,7 +14,7 @@ from bot.domain.escalation import Condition, Level, Policy
 from bot.domain.incident import State
 from bot.domain.matching import matcher
 from bot.domain.media import MediumRules
-from bot.domain.oncall_effects import Turn
+from bot.domain.oncall_effects import Rung
 from bot.domain.people import Actor
 from bot.domain.ports import Delivery, Tx
 from bot.domain.roster import OwnMethod, Preferences
@@ -230,7 +230,7 @@ async def test_a_page_that_nobody_has_come_to_yet_is_not_late_but_waits_for_its_
     it = house()
     await it.receive(it.alert("Broken", severity="critical"))
     await decided(it, effects.escalate(1, 1, 0, 0, it.clock()))
-    page = oncall_effects.page(Turn(1, 1, 0, 1), "person:ada", Step(method=PEOPLE["ada"].ways[0]), it.clock())
+    page = oncall_effects.page(Rung(1, 1, 0, 1), "person:ada", Step(method=PEOPLE["ada"].ways[0]), it.clock())
     for put_off in range(3):
         await decided(it, oncall_effects.fall_back(page, it.clock(), put_off))
         assert not [text for text in await it.texts() if "has not gone out" in text]
