@@ -41,7 +41,7 @@ class Metrics:
             "deliveries", "Attempts to deliver an effect, by what became of them", "kind", "outcome"
         )
         self._failures = counter("delivery_failures", "Attempts to deliver an effect that failed", "kind")
-        self._escalations = counter("escalations", "Escalation levels paged", "policy")
+        self._escalations = counter("escalations", "Pages of escalation policies that have left", "policy")
         self._slack = counter("slack_calls", "Calls of Slack's Web API", "method", "outcome")
         self._audit_findings = counter(
             "audit_findings", "Next steps of open incidents that were missing or late", "what"
