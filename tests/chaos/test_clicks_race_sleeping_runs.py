@@ -25,7 +25,7 @@ from tests.support.fakes import PlainTemplates
 from tests.support.house import ADA, BOB, FIX, House, rules
 from tests.support.stores import KINDS, opened
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 CASES = {"memory": 400, "sqlite": 150, "postgres": 150}
 RUNS_OF_AN_INCIDENT = 25  # each is read again for every card

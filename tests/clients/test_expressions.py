@@ -295,6 +295,7 @@ def fits(real: Size, bound: Size) -> bool:
     return real.total <= bound.total and real.items <= bound.items and inner
 
 
+@pytest.mark.slow
 def test_no_value_is_larger_than_its_bound() -> None:
     chance, evaluated = random.Random(1), 0
     for _ in range(6_000):

@@ -175,6 +175,7 @@ def test_a_template_that_is_not_there_or_not_a_template_is_refused_at_the_start(
         own(tmp_path, "# x\n{% for %}")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_loops_within_loops_end_with_the_budget(tmp_path: Path) -> None:
     loops = "".join(f"{{% for a{n} in items %}}" for n in range(6)) + "x" + "{% endfor %}" * 6

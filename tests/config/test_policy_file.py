@@ -145,6 +145,7 @@ def test_the_whole_file_fits_its_schema_and_mistakes_do_not() -> None:
         assert list(violations(as_json(quoted.replace(old, new)), wanted, wanted)), new
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_value_in_any_place_is_a_problem_or_a_policy(data: st.DataObject) -> None:

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 25.0) -> None:
+def until(holds: Callable[[], object], what: str, seconds: float = 45.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"{what}: it did not come"
