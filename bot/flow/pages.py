@@ -25,9 +25,8 @@ from bot.flow.falling_back import fallen_back, gone, not_needed, was_answered
 from bot.flow.roster import Rosters
 from bot.flow.sending import Sending, answered, template_of
 
-FRESH = timedelta(
-    seconds=1.5
-)  # an intent that is older is written anew: who acknowledged waits for it no longer than two seconds
+# An intent that is older is written anew: whoever acknowledged waits for it no longer than two seconds (Incidents._until_nothing_is_sent).
+FRESH = timedelta(seconds=1.5)
 MOST_PUT_OFF = 3
 MOST_ALERTS = 3
 SETTLED = (*ARRIVED, PageState.SKIPPED, PageState.FAILED, PageState.BUNDLED)
@@ -161,7 +160,7 @@ class Pages:
         wanted_again = asked.payload.get("loud") and known is not None and known.state is PageState.SKIPPED
         if known is not None and known.state in SETTLED and not wanted_again:
             return None
-        page = _begun(asked, known, incident, directory, now)
+        page = _page_of(asked, known, incident, directory, now)
         why_not = _not_now(asked, page, incident, directory)
         if asked.kind == "summon" and await was_answered(tx, asked):
             why_not = f"{page.name} has answered"
@@ -233,7 +232,7 @@ def skipped(page: Page, unsure: bool, now: datetime) -> Page:
     return page.model_copy(update={"state": PageState.SKIPPED, "state_at": now, "answer": answer})
 
 
-def _begun(asked: Effect, known: Page | None, incident: Incident, directory: Directory, now: datetime) -> Page:
+def _page_of(asked: Effect, known: Page | None, incident: Incident, directory: Directory, now: datetime) -> Page:
     """The page as it begins. What an earlier version asked for says no medium: that was Slack."""
     if known is not None:
         return known.model_copy(update={"severity": incident.severity, "begun_at": now, "state_at": now})
