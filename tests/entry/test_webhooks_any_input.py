@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from time import monotonic
+from time import process_time
 from typing import Any
 
 import pytest
@@ -84,7 +84,7 @@ DEEP = {
 @pytest.mark.parametrize("body", DEEP.values(), ids=DEEP)
 @pytest.mark.parametrize("source", sorted(set(EVERY) - {"email"}))
 async def test_brackets_within_brackets_are_refused_quickly_by_every_source(source: str, body: bytes) -> None:
-    started = monotonic()
+    started = process_time()
     status, told = await answered(source, body)
     assert (status, told["error"].startswith("body: ")) == (400, True)
-    assert monotonic() - started < 1
+    assert process_time() - started < 1, "seconds of this process, whatever else the machine does"
