@@ -23,7 +23,7 @@ from bot.flow.timers import TIMERS, Timers
 LEASE = timedelta(seconds=10)
 SLOTS = 32
 FOR_PAGES = 8  # of the slots
-FEWER_SLOTS = 8  # while many timers come due
+FEWER_SLOTS = 3  # while many timers come due
 SLOW = 1.0  # s: a page that takes longer waits for a medium that hangs, and keeps its slot from no other one
 MOST_SLOW = 200
 NOT_NOW = 0.2  # s
