@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench.figures import spread
+from bot.cli.common import keep_what_is_loaded
 from bot.domain.ports import Clock, Decide, Delivery, Tx
 from bot.store import open_store, upgrade
 from tests.support.escalating import house, seed, seed_others
@@ -77,6 +78,7 @@ async def measure(url: str, quick: bool) -> dict[str, Any]:
         await seed(store, dues)
         ready = now() <= begin
         made = house(store, now, room.page)  # type: ignore[arg-type]
+        keep_what_is_loaded()  # as `tocsin serve` does
         cpu = time.process_time()
         running = asyncio.ensure_future(made.worker.run())
         keys = {f"escalate:{number}:1:0:0" for number in range(1, count + 1)}
