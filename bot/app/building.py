@@ -113,7 +113,7 @@ async def built(
         on_call = oncall_of(
             Surroundings(config, store, clock, current, kit, gateway, room, templates, incidents, metrics)
         )
-        housekeeping = Housekeeping(store, clock, current, digests, intake, on_call.rosters)
+        housekeeping = Housekeeping(store, clock, current.as_written, digests, intake, on_call.rosters)
         handlers = {
             **ChannelEffects(store, room, clock, metrics.first_message).handlers(),
             **on_call.handlers,

@@ -25,23 +25,12 @@ class Rosters:
         self._roster = Roster()
 
     async def directory(self, tx: Tx, rules: Rules, now: datetime) -> Directory:
-        """`rules.directory` with the roster over it. Where it has been laid over already (an older one, perhaps), it is laid anew."""
+        """`rules.directory` (as the configuration says it) with the roster over it."""
         version = await tx.counter(ROSTER)
         if version == 0:
             return rules.directory
         if version != self._version:
             self._roster, self._version, self._base = await tx.roster(now), version, Directory()
         if self._base is not rules.directory:
-            self._laid, self._base = _written(rules.directory).with_roster(self._roster), rules.directory
+            self._laid, self._base = rules.directory.with_roster(self._roster), rules.directory
         return self._laid
-
-
-def _written(directory: Directory) -> Directory:
-    """Without the contact methods that people entered themselves."""
-    people = {
-        key: person.model_copy(update={"methods": tuple(one for one in person.methods if one.origin == "file")})
-        if any(one.origin == "self" for one in person.methods)
-        else person
-        for key, person in directory.people.items()
-    }
-    return directory.model_copy(update={"people": people})
