@@ -100,8 +100,8 @@ class Pages:
     async def fall_back(self, delivery: Delivery) -> Record | None:
         """No outside act: has the page gone out by now? If not, the same person is reached by the next method."""
         asked = payload(delivery)
-        late = Effect.model_validate(
-            {**delivery.effect.model_dump(), "kind": asked["kind"], "key": asked["page"], "payload": asked["asked"]}
+        late = delivery.effect.model_copy(
+            update={"kind": asked["kind"], "key": asked["page"], "payload": asked["asked"]}
         )
 
         async def record(tx: Tx) -> None:
