@@ -218,6 +218,13 @@ def _ports(url: str) -> tuple[str, str]:
     return url.replace(f"//{host}", f"//{bare}", 1), url.replace(f"//{host}", f"//{bare}:{port}", 1)
 
 
+def receiver(text: str, medium: str) -> str:
+    """The phone that gets a message. BadInput when none is named, or it is no number."""
+    if not text:
+        raise BadInput(f"{medium}: nobody is named; set `to` of this medium in tocsin.yaml")
+    return number(text, medium)
+
+
 def number(text: str, medium: str) -> str:
     """A phone number as Twilio takes it (E.164), from how people write it. BadInput."""
     plain = _PUNCTUATION.sub("", text)

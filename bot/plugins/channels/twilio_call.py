@@ -78,9 +78,7 @@ class Plugin:
         self._known: OrderedDict[str, str] = OrderedDict()  # which page a call was for; only ever a hint
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
-        if not (address or self._params.to):
-            raise BadInput(f"{self._desk.name}: nobody is named; set `to` of this medium in tocsin.yaml")
-        to = twilio.number(address or self._params.to, self._desk.name)
+        to = twilio.receiver(address or self._params.to, self._desk.name)
         before = await self._before(notice, to) if again else None
         if before is not None:
             return before

@@ -105,9 +105,7 @@ class Plugin:
         self._explained: OrderedDict[str, datetime] = OrderedDict()
 
     async def send(self, notice: Notice, address: str, again: bool) -> Receipt:
-        if not (address or self._params.to):
-            raise BadInput(f"{self._desk.name}: nobody is named; set `to` of this medium in tocsin.yaml")
-        to = twilio.number(address or self._params.to, self._desk.name)
+        to = twilio.receiver(address or self._params.to, self._desk.name)
         before = await self._before(notice, to) if again else None
         if before is not None:
             return before
