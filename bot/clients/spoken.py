@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+from bot.domain.naming import length
 
-
-def length(seconds: float) -> str:
-    """The two largest units: `1 h 2 min`, `45 s`."""
-    left = max(0, round(seconds))
-    parts: list[tuple[int, str]] = []
-    for name, size in UNITS:
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append((count, name))
-    return " ".join(f"{count} {name}" for count, name in parts[:2] if count) or "0 s"
+__all__ = ["length", "relative", "roughly"]
 
 
 def roughly(seconds: float) -> str:

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict
 
 from bot.domain.intervals import cut, united, without
-from bot.domain.naming import english_list
+from bot.domain.naming import english_list, length
 from bot.domain.schedule import Override, Schedule, Shift, shifts
-from bot.domain.wall_clock import clocks_go_back, length, shown, zone_of
+from bot.domain.wall_clock import clocks_go_back, shown, zone_of
 
 MOST = 200  # findings of one kind; a calendar can hold thousands of shifts
 Kind = Literal["gap", "overrides", "calendar", "clocks", "doubled"]
@@ -169,4 +169,4 @@ def _finding(
 
 
 def _when(starts: datetime, ends: datetime, zone: ZoneInfo) -> str:
-    return f"from {shown(starts, zone)} to {shown(ends, zone)} ({zone.key}), {length(ends - starts)}"
+    return f"from {shown(starts, zone)} to {shown(ends, zone)} ({zone.key}), {length((ends - starts).total_seconds())}"

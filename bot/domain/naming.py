@@ -10,6 +10,8 @@ from datetime import timedelta
 
 from bot.domain.alert import Alert
 
+UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
 CHANNEL_NAME_LIMIT = 80
 TITLE_LIMIT = 150
 
@@ -42,6 +44,17 @@ def clipped(text: str, limit: int) -> str:
 def english_list(items: Iterable[str]) -> str:
     *rest, last = list(items) or ["nobody"]
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def length(seconds: float) -> str:
+    """The two largest units: `1 h 2 min`, `45 s`."""
+    left = max(0, round(seconds))
+    parts: list[tuple[int, str]] = []
+    for name, size in UNITS:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append((count, name))
+    return " ".join(f"{count} {name}" for count, name in parts[:2] if count) or "0 s"
 
 
 def in_words(span: timedelta) -> str:

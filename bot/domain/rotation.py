@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.domain.intervals import Interval, total
-from bot.domain.wall_clock import around, first, last, length
+from bot.domain.naming import length
+from bot.domain.wall_clock import around, first, last
 from bot.errors import BadInput
 
 MOST_TURNS = 50_000  # in one answer
@@ -30,7 +31,8 @@ class Rotation:
         count = total(times) // self.every
         if count > MOST_TURNS:
             raise BadInput(
-                f"turns of {length(self.every)} would change hands {count:,} times, and {MOST_TURNS:,} are shown at most: ask for a shorter time"
+                f"turns of {length(self.every.total_seconds())} would change hands {count:,} times, "
+                f"and {MOST_TURNS:,} are shown at most: ask for a shorter time"
             )
         for since, until in times:
             for number in self._numbers(since, until):

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.domain.holiday import EARLIEST, LATEST, is_holiday
 from bot.domain.intervals import Interval, common, cut, united, without
+from bot.domain.naming import length
 from bot.domain.rotation import MOST_TURNS, Rotation
-from bot.domain.wall_clock import around, day_window, last, length, zone_of
+from bot.domain.wall_clock import around, day_window, last, zone_of
 from bot.domain.windows import DAYS
 from bot.errors import BadInput
 
@@ -166,7 +167,9 @@ def _spans(schedule: Schedule, since: datetime, until: datetime) -> list[_Span]:
     """Who is on call in [since, until), in pieces: a person can be in two of them at once, by two origins."""
     since, until = _checked(since), _checked(until)
     if until - since > LONGEST:
-        raise BadInput(f"{length(until - since)} is too long a time for one answer: ask for at most {length(LONGEST)}")
+        raise BadInput(
+            f"{length((until - since).total_seconds())} is too long a time for one answer: ask for at most {length(LONGEST.total_seconds())}"
+        )
     zone = zone_of(schedule.zone)
     spans: list[_Span] = []
     left = [(since, until)] if since < until else []

@@ -15,7 +15,6 @@ from bot.errors import BadInput
 
 SECOND = timedelta(seconds=1)
 LONGEST_CHANGE = timedelta(hours=25)  # Samoa skipped a whole day
-UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 @lru_cache(maxsize=256)
@@ -75,17 +74,6 @@ def shown(moment: datetime, zone: ZoneInfo) -> str:
     seconds = ":%S" if wall.second else ""
     letters = f" {local.tzname()}" if first(wall, zone) != last(wall, zone) else ""
     return f"{DAYS[wall.weekday()].title()} {wall:%Y-%m-%d %H:%M}{wall.strftime(seconds)}{letters}"
-
-
-def length(time_long: timedelta) -> str:
-    """The two largest units: `14 h`, `1 h 30 min`, `2 d 3 h`."""
-    left = max(0, round(time_long.total_seconds()))
-    parts: list[tuple[int, str]] = []
-    for name, size in UNITS:
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append((count, name))
-    return " ".join(f"{count} {name}" for count, name in parts[:2] if count) or "0 s"
 
 
 def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
